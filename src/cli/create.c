@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/create.h"
+
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/units.h"
+#include "cli/client.h"
+#include "cli/console.h"
+#include "cli/hooks.h"
+#include "cli/launch.h"
+#include "cli/netns.h"
+#include "pod/paths.h"
+#include "pod/role.h"
+#include "pod/state.h"
+#include "storage/share.h"
+
+/* Covers a boot under emulation on a busy host (hull.conf: boot_timeout bounds it from within). */
+#define CREATE_TIMEOUT_MS (10 * 60 * 1000)
+#define START_TIMEOUT_MS 60000
+
+/* Everything that a creation holds until it is done. */
+struct creation {
+	const struct hull_cli *cli;
+	const char *id;
+	const struct hull_create_options *options;
+	struct hull_bundle bundle;
+	enum hull_role role;
+	char *pod_id;
+	struct hull_state *state;
+	int dirfd;
+	bool made_dir;
+
+	struct hull_client *client;
+	int sockets[2];                /* the stand-in's pair: [0] the supervisor's end */
+	int terminal;                  /* pty slave, or -1 */
+
+	int *fds;                      /* descriptors of the Create request; those from n_borrowed on are owned */
+	size_t n_fds, n_borrowed;
+	Hull__Pod__V1__Mount *mounts, **mount_pointers;
+	size_t n_mounts;
+};
+
+static void creation_clear(struct creation *c)
+{
+	hull_client_free(c->client);
+	for (size_t i = c->n_borrowed; i < c->n_fds; i++)
+		hull_closep(&c->fds[i]);
+	hull_closep(&c->sockets[0]);
+	hull_closep(&c->sockets[1]);
+	hull_closep(&c->terminal);
+	hull_closep(&c->dirfd);
+	hull_state_free(c->state);
+	hull_bundle_clear(&c->bundle);
+	free(c->pod_id);
+	free(c->fds);
+	free(c->mounts);
+	free(c->mount_pointers);
+}
+
+/* ---- state */
+
+static char *now_rfc3339(void)
+{
+	struct timespec now;
+	struct tm tm;
+	char text[40];
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	return hull_asprintf("%s.%09ldZ", text, now.tv_nsec);
+}
+
+static char *annotations_text(const struct hull_oci_spec *spec)
+{
+	if (spec->annotations.n == 0)
+		return NULL;
+	json_object *obj = json_object_new_object();
+	for (size_t i = 0; i < spec->annotations.n; i++)
+		json_object_object_add(obj, spec->annotations.v[i].key, json_object_new_string(spec->annotations.v[i].value));
+	char *text = hull_strdup(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(obj);
+	return text;
+}
+
+static struct hull_state *first_state(const struct creation *c)
+{
+	struct hull_state *s = hull_new(struct hull_state, 1);
+	struct passwd *user = getpwuid(getuid());
+	s->id = hull_strdup(c->id);
+	s->pod_id = hull_strdup(c->pod_id);
+	s->bundle = hull_strdup(c->bundle.path);
+	s->rootfs = hull_strdup(c->bundle.rootfs);
+	s->oci_version = hull_strdup(c->bundle.spec->oci_version);
+	s->owner = hull_strdup(user ? user->pw_name : "");
+	s->created = now_rfc3339();
+	s->annotations_json = annotations_text(c->bundle.spec);
+	s->status = HULL_STATUS_CREATING;
+	hull_procref_get(getpid(), &s->creator);
+	return s;
+}
+
+/*
+ * The container's directory appears under its name with its state in it, or not at all: whoever finds the name can read what
+ * it is, whenever this process dies.
+ */
+static int make_dir(struct creation *c, struct hull_error *err)
+{
+	_cleanup_free_ char *final = hull_path_container(c->cli->root, c->id);
+	_cleanup_free_ char *temp = hull_asprintf("%s/containers/.new-%d-%.200s", c->cli->root, (int)getpid(), c->id);
+	struct stat st;
+
+	/* Asked first for the sake of the common mistake; the rename below is what decides. */
+	if (lstat(final, &st) == 0)
+		return hull_error_set(err, EEXIST, "container with given ID already exists");
+	hull_paths_sweep(c->cli->root);
+	hull_rmtree(AT_FDCWD, temp);
+	if (mkdir(temp, 0700) < 0)
+		return hull_error_errno(err, errno, "make %s", temp);
+	c->dirfd = open(temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = c->dirfd < 0 ? hull_error_errno(err, errno, "open %s", temp) : hull_state_write(c->dirfd, c->state, err);
+	if (r == 0) {
+		r = hull_file_replace(c->dirfd, "config.json", c->bundle.text, c->bundle.len, 0600);
+		if (r < 0)
+			hull_error_errno(err, r, "write config.json in %s", temp);
+	}
+	if (r == 0 && renameat2(AT_FDCWD, temp, AT_FDCWD, final, RENAME_NOREPLACE) < 0)
+		r = errno == EEXIST ? hull_error_set(err, EEXIST, "container with given ID already exists")
+				    : hull_error_errno(err, errno, "make %s", final);
+	if (r < 0)
+		hull_rmtree(AT_FDCWD, temp);
+	else
+		c->made_dir = true;
+	return r;
+}
+
+/* ---- descriptors of the request */
+
+static void add_fd(struct creation *c, int fd)
+{
+	c->fds = hull_reallocarray(c->fds, c->n_fds + 1, sizeof(int));
+	c->fds[c->n_fds++] = fd;
+}
+
+static int add_mount(struct creation *c, unsigned index, struct hull_error *err)
+{
+	const struct hull_oci_mount *m = &c->bundle.spec->mounts[index];
+	struct stat st;
+	_cleanup_free_ char *source = m->source[0] == '/' ? hull_strdup(m->source)
+							   : hull_asprintf("%s/%s", c->bundle.path, m->source);
+	int fd = hull_mount_clone(source, m->is_recursive, err);
+	if (fd < 0)
+		return hull_error_wrap(err, "config.json: mounts[%u].source", index);
+	add_fd(c, fd);
+	if (fstat(fd, &st) < 0)
+		return hull_error_errno(err, errno, "config.json: mounts[%u].source: %s", index, source);
+
+	Hull__Pod__V1__Mount *out = &c->mounts[c->n_mounts];
+	hull__pod__v1__mount__init(out);
+	out->index = index;
+	out->is_directory = S_ISDIR(st.st_mode);
+	out->readonly = (m->flags & MS_RDONLY) != 0;
+	c->mount_pointers[c->n_mounts++] = out;
+	return 0;
+}
+
+static int add_mounts(struct creation *c, struct hull_error *err)
+{
+	const struct hull_oci_spec *spec = c->bundle.spec;
+	int fd = hull_mount_clone(c->bundle.rootfs, true, err);
+	if (fd < 0)
+		return hull_error_wrap(err, "config.json: root.path");
+	add_fd(c, fd);
+	c->mounts = hull_new(Hull__Pod__V1__Mount, spec->n_mounts);
+	c->mount_pointers = hull_new(Hull__Pod__V1__Mount *, spec->n_mounts);
+	for (unsigned i = 0; i < spec->n_mounts; i++) {
+		int r = spec->mounts[i].is_bind ? add_mount(c, i, err) : 0;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* Which of our own descriptors go along, in the order of pod.proto's Stdio. */
+static int add_stdio(struct creation *c, Hull__Pod__V1__Stdio *stdio, struct hull_error *err)
+{
+	const struct hull_oci_process *p = &c->bundle.spec->process;
+	if (p->terminal && c->options->console_socket) {
+		int r = hull_console_send(c->options->console_socket, p->console_height, p->console_width, &c->terminal, err);
+		if (r < 0)
+			return r;
+		stdio->has_terminal = true;
+		add_fd(c, c->terminal);
+	} else {
+		stdio->has_stdin = is_open(STDIN_FILENO);
+		stdio->has_stdout = is_open(STDOUT_FILENO);
+		stdio->has_stderr = is_open(STDERR_FILENO) && !p->terminal;
+		for (int fd = 0; fd <= 2; fd++)
+			if (fd == 0 ? stdio->has_stdin : fd == 1 ? stdio->has_stdout : stdio->has_stderr)
+				add_fd(c, fd);
+	}
+	stdio->rows = p->console_height;
+	stdio->columns = p->console_width;
+	if (p->terminal && (!stdio->rows || !stdio->columns))
+		hull_console_size(c->terminal >= 0 ? c->terminal : STDIN_FILENO, &stdio->rows, &stdio->columns);
+	add_fd(c, c->sockets[0]);
+	c->n_borrowed = c->n_fds;
+	return 0;
+}
+
+static int check_terminal(const struct creation *c, struct hull_error *err)
+{
+	bool terminal = c->bundle.spec->process.terminal;
+	if (terminal && !c->options->foreground && !c->options->console_socket)
+		return hull_error_set(err, EINVAL, "cannot allocate tty if hull will detach without setting console socket");
+	if (c->options->console_socket && (!terminal || c->options->foreground))
+		return hull_error_set(err, EINVAL, "cannot use console socket if hull will not detach or allocate tty");
+	if (c->options->preserve_fds > 0)
+		return hull_error_set(err, EOPNOTSUPP, "--preserve-fds: descriptors of the host cannot be passed into a VM");
+	return 0;
+}
+
+/* ---- the steps */
+
+static int load(struct creation *c, struct hull_error *err)
+{
+	const struct hull_oci_spec *spec;
+	int r = hull_bundle_load(c->options->bundle, c->options->config, &c->bundle, err);
+	if (r < 0)
+		return r;
+	spec = c->bundle.spec;
+	r = check_terminal(c, err);
+	if (r < 0)
+		return r;
+	r = hull_role_find(spec, c->id, &c->role, &c->pod_id, err);
+	if (r < 0)
+		return hull_error_wrap(err, "config.json");
+	if (spec->namespaces[HULL_NS_NETWORK].path && c->role != HULL_ROLE_MEMBER)
+		r = hull_netns_check(spec->namespaces[HULL_NS_NETWORK].path, err);
+	for (size_t i = 0; i < spec->ignored.n; i++)
+		hull_log_info("config.json: %s has no effect in a VM and is ignored", spec->ignored.v[i]);
+	return r;
+}
+
+static int reach_supervisor(struct creation *c, struct hull_error *err)
+{
+	int fd = -1;
+	if (c->role == HULL_ROLE_MEMBER) {
+		if (hull_client_connect(c->cli->root, c->pod_id, &c->client, err) < 0)
+			return hull_error_set(err, ESRCH, "pod %s is not running: its sandbox container is gone or was never started", c->pod_id);
+		return 0;
+	}
+	int r = hull_launch_supervisor(c->cli, c->pod_id, &fd, err);
+	if (r < 0)
+		return r;
+	c->client = hull_client_from_fd(fd);
+	return 0;
+}
+
+/* In the foreground this process stands for the container itself. */
+static int start_standin(struct creation *c, pid_t *ret_pid, struct hull_error *err)
+{
+	*ret_pid = getpid();
+	return c->options->foreground ? 0 : hull_launch_standin(c->sockets[1], c->terminal, c->id, ret_pid, err);
+}
+
+static int request_create(struct creation *c, Hull__Pod__V1__Stdio *stdio, pid_t standin, struct hull_error *err)
+{
+	Hull__Pod__V1__CreateRequest m = HULL__POD__V1__CREATE_REQUEST__INIT;
+	m.container_id = (char *)(uintptr_t)c->id;
+	m.bundle = c->bundle.path;
+	m.spec_json = (ProtobufCBinaryData){ .len = c->bundle.len, .data = (uint8_t *)c->bundle.text };
+	m.stdio = stdio;
+	m.n_mounts = c->n_mounts;
+	m.mounts = c->mount_pointers;
+	m.no_pivot = c->options->no_pivot;
+	m.no_new_keyring = c->options->no_new_keyring;
+	m.standin_pid = standin;
+	m.rootfs_readonly = c->bundle.spec->root_readonly;
+	return hull_client_call(c->client, "Create", &m.base, &hull__pod__v1__create_response__descriptor, CREATE_TIMEOUT_MS,
+				c->fds, c->n_fds, NULL, err);
+}
+
+static int write_pid_file(const char *path, pid_t pid, struct hull_error *err)
+{
+	char text[16];
+	if (!path)
+		return 0;
+	snprintf(text, sizeof(text), "%d", (int)pid);
+	int r = hull_file_replace(AT_FDCWD, path, text, strlen(text), 0644);
+	return r < 0 ? hull_error_errno(err, r, "--pid-file: write %s", path) : 0;
+}
+
+static int run_create_hooks(struct creation *c, pid_t standin, struct hull_error *err)
+{
+	const struct hull_oci_spec *spec = c->bundle.spec;
+	hull_procref_get(standin, &c->state->standin);
+	int r = hull_hooks_run(&spec->prestart, "prestart", c->state, HULL_STATUS_CREATING, err);
+	if (r == 0)
+		r = hull_hooks_run(&spec->create_runtime, "createRuntime", c->state, HULL_STATUS_CREATING, err);
+	return r;
+}
+
+static int create_steps(struct creation *c, pid_t *ret_standin, struct hull_error *err)
+{
+	Hull__Pod__V1__Stdio stdio = HULL__POD__V1__STDIO__INIT;
+
+	int r = hull_paths_prepare(c->cli->root, err);
+	if (r < 0)
+		return r;
+	c->state = first_state(c);
+	r = make_dir(c, err);
+	if (r < 0)
+		return r;
+	r = reach_supervisor(c, err);
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, c->sockets) < 0)
+		return hull_error_errno(err, errno, "make a socket pair");
+	r = add_stdio(c, &stdio, err);
+	if (r < 0)
+		return r;
+	r = start_standin(c, ret_standin, err);
+	if (r < 0)
+		return r;
+	r = add_mounts(c, err);
+	if (r < 0)
+		return r;
+	r = request_create(c, &stdio, *ret_standin, err);
+	if (r < 0)
+		return r;
+	r = run_create_hooks(c, *ret_standin, err);
+	if (r < 0)
+		return r;
+	return write_pid_file(c->options->pid_file, *ret_standin, err);
+}
+
+int hull_create(const struct hull_cli *cli, const char *id, const struct hull_create_options *options,
+		int *ret_session_fd, bool *ret_terminal, struct hull_error *err)
+{
+	struct creation c = { .cli = cli, .id = id, .options = options, .dirfd = -1, .sockets = { -1, -1 }, .terminal = -1 };
+	pid_t standin = 0;
+
+	if (!hull_container_id_valid(id))
+		return hull_error_set(err, EINVAL, "invalid container ID \"%.64s\": letters, digits and _+-. only", id);
+	int r = load(&c, err);
+	if (r == 0)
+		r = create_steps(&c, &standin, err);
+	if (r < 0 && c.made_dir) {
+		struct hull_error ignored = HULL_ERROR_INIT;
+		/* Our ends first: the supervisor takes their closing for the order to roll back. */
+		hull_client_free(TAKE_PTR(c.client));
+		hull_closep(&c.sockets[0]);
+		hull_closep(&c.sockets[1]);
+		if (hull_delete(cli, id, true, &ignored) < 0)
+			hull_log_warning("clean up after a failed create: %s", ignored.message);
+	}
+	if (r == 0 && options->foreground) {
+		*ret_session_fd = TAKE_FD(c.sockets[1]);
+		*ret_terminal = c.bundle.spec->process.terminal;
+	}
+	creation_clear(&c);
+	return r;
+}
+
+int hull_start(const struct hull_cli *cli, const char *id, struct hull_error *err)
+{
+	struct hull_state *state = NULL;
+	_cleanup_close_ int dirfd = -1;
+	_cleanup_(hull_client_freep) struct hull_client *client = NULL;
+	_cleanup_free_ char *text = NULL;
+	struct hull_oci_spec *spec = NULL;
+	size_t len;
+
+	int r = hull_state_load(cli->root, id, &dirfd, &state, err);
+	if (r < 0)
+		return r;
+	enum hull_status status = hull_state_effective(state);
+	if (status != HULL_STATUS_CREATED)
+		r = status == HULL_STATUS_STOPPED
+			    ? hull_error_set(err, EINVAL, "cannot start a container that has stopped")
+			    : hull_error_set(err, EINVAL, "cannot start a container in the %s state", hull_status_name(status));
+	if (r == 0)
+		r = hull_client_connect(cli->root, state->pod_id, &client, err);
+	if (r == 0)
+		r = hull_client_call_container(client, "Start", id, START_TIMEOUT_MS, err);
+	if (r == 0 && hull_file_read(dirfd, "config.json", HULL_OCI_CONFIG_MAX_BYTES, &text, &len) == 0 &&
+	    hull_oci_spec_parse(text, len, &spec, err) == 0) {
+		/* The specification asks to go on: the program runs already. */
+		struct hull_error hook_err = HULL_ERROR_INIT;
+		if (hull_hooks_run(&spec->poststart, "poststart", state, HULL_STATUS_RUNNING, &hook_err) < 0)
+			hull_log_warning("%s", hook_err.message);
+	}
+	hull_oci_spec_free(spec);
+	hull_state_free(state);
+	return r;
+}

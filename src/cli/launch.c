@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/launch.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "cli/client.h"
+#include "pod/paths.h"
+
+/* In the child: the program keeps only stdio and the descriptors named here. Reports errno of exec on `report`. */
+static _Noreturn void exec_clean(const char *path, char *const *argv, const int *keep, int n_keep, int report)
+{
+	char search[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", config[4096];
+	char *env[] = { search, NULL, NULL };
+	const char *named = getenv("HULL_CONFIG");
+
+	if (named && snprintf(config, sizeof(config), "HULL_CONFIG=%s", named) < (int)sizeof(config))
+		env[1] = config;
+	for (int i = 0; i < n_keep; i++)
+		hull_fd_cloexec(keep[i], false);
+	hull_signals_reset();
+	execve(path, argv, env);
+	int saved = errno;
+	(void)!write(report, &saved, sizeof(saved));
+	_exit(127);
+}
+
+/* Forks and execs; `orphan`: by way of a child that ends at once. Waits until exec happened. */
+static int spawn(const char *path, char *const *argv, const int *keep, int n_keep, bool orphan, pid_t *ret_pid,
+		 struct hull_error *err)
+{
+	int report[2], failed = 0;
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return hull_error_errno(err, errno, "make a pipe");
+
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (orphan) {
+			setsid();
+			if (fork() != 0)
+				_exit(0);
+		}
+		exec_clean(path, argv, keep, n_keep, report[1]);
+	}
+	close(report[1]);
+	if (pid < 0) {
+		close(report[0]);
+		return hull_error_errno(err, errno, "fork");
+	}
+	if (orphan)
+		waitpid(pid, NULL, 0);
+	ssize_t n = read(report[0], &failed, sizeof(failed));
+	close(report[0]);
+	if (n == sizeof(failed)) {
+		if (!orphan)
+			waitpid(pid, NULL, 0);
+		return hull_error_errno(err, failed, "run %s", path);
+	}
+	*ret_pid = pid;
+	return 0;
+}
+
+static int open_pod_dir(const struct hull_cli *cli, const char *pod_id, struct hull_error *err)
+{
+	_cleanup_free_ char *dir = hull_path_pod(cli->root, pod_id);
+	if (mkdir(dir, 0711) < 0) {
+		if (errno == EEXIST)
+			return hull_error_set(err, EEXIST, "pod %s exists already; `hull delete --force %s` removes what is left of it",
+					      pod_id, pod_id);
+		return hull_error_errno(err, errno, "make %s", dir);
+	}
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? hull_error_errno(err, errno, "open %s", dir) : fd;
+}
+
+int hull_launch_supervisor(const struct hull_cli *cli, const char *pod_id, int *ret_fd, struct hull_error *err)
+{
+	_cleanup_close_ int dirfd = open_pod_dir(cli, pod_id, err);
+	if (dirfd < 0)
+		return dirfd;
+	_cleanup_close_ int listener = hull_socket_listen(dirfd, "pod.sock", err);
+	if (listener < 0)
+		return listener;
+	_cleanup_close_ int connection = hull_socket_connect(dirfd, "pod.sock", err);
+	if (connection < 0)
+		return connection;
+
+	_cleanup_free_ char *path = hull_path_libexec("hull-pod");
+	struct hull_strv argv = { 0 };
+	hull_strv_add(&argv, path);
+	hull_strv_add(&argv, "--root");
+	hull_strv_add(&argv, cli->root);
+	hull_strv_add(&argv, "--pod");
+	hull_strv_add(&argv, pod_id);
+	hull_strv_add(&argv, "--listen");
+	hull_strv_addf(&argv, "%d", listener);
+	if (cli->debug)
+		hull_strv_add(&argv, "--debug");
+	pid_t pid;
+	int r = spawn(path, argv.v, &listener, 1, true, &pid, err);
+	hull_strv_clear(&argv);
+	if (r < 0)
+		return r;
+	*ret_fd = TAKE_FD(connection);
+	return 0;
+}
+
+int hull_launch_standin(int socket_fd, int terminal_fd, const char *title, pid_t *ret_pid, struct hull_error *err)
+{
+	_cleanup_free_ char *path = hull_path_libexec("hull-standin");
+	_cleanup_free_ char *socket_text = hull_asprintf("%d", socket_fd);
+	_cleanup_free_ char *terminal_text = hull_asprintf("%d", terminal_fd);
+	char *argv[] = { path, socket_text, terminal_text, (char *)(uintptr_t)title, NULL };
+	int keep[] = { socket_fd, terminal_fd };
+	return spawn(path, argv, keep, terminal_fd >= 0 ? 2 : 1, false, ret_pid, err);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pod/config.h"
+
+#include <fcntl.h>
+#include <ini.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/units.h"
+#include "pod/paths.h"
+
+#define DEFAULT_FILE "/etc/hull/hull.conf"
+#define MIB (UINT64_C(1) << 20)
+
+enum kind { KIND_STRING, KIND_PATH, KIND_SIZE, KIND_UINT, KIND_ACCEL };
+
+struct key {
+	const char *section, *name;
+	enum kind kind;
+	size_t offset;
+	int64_t min, max;              /* of KIND_UINT, and of KIND_SIZE in MiB */
+};
+
+#define AT(member) offsetof(struct hull_config, member)
+
+static const struct key keys[] = {
+	{ "vm", "accelerator", KIND_ACCEL, AT(accelerator), 0, 0 },
+	{ "vm", "qemu", KIND_PATH, AT(vmm), 0, 0 },
+	{ "vm", "virtiofsd", KIND_PATH, AT(virtiofsd), 0, 0 },
+	{ "vm", "kernel", KIND_PATH, AT(kernel), 0, 0 },
+	{ "vm", "kernel_kvm", KIND_PATH, AT(kernel_kvm), 0, 0 },
+	{ "vm", "kernel_tcg", KIND_PATH, AT(kernel_tcg), 0, 0 },
+	{ "vm", "initrd", KIND_PATH, AT(initrd), 0, 0 },
+	{ "vm", "kernel_params", KIND_STRING, AT(kernel_params), 0, 0 },
+	{ "vm", "memory", KIND_SIZE, AT(memory_bytes), 96, 1 << 20 },
+	{ "vm", "memory_base", KIND_SIZE, AT(memory_base_bytes), 64, 1 << 20 },
+	{ "vm", "vcpus", KIND_UINT, AT(vcpus), 1, 255 },
+	{ "vm", "hotplug_ports", KIND_UINT, AT(hotplug_ports), 0, 32 },
+	{ "vm", "boot_timeout", KIND_UINT, AT(boot_timeout_s), 1, 3600 },
+	{ "security", "uid_base", KIND_UINT, AT(uid_base), 1000, 2000000000 },
+};
+
+struct reading {
+	struct hull_config *config;
+	struct hull_error *err;
+	int r;
+};
+
+static int set_key(struct reading *rd, const struct key *key, const char *value)
+{
+	void *at = (char *)rd->config + key->offset;
+	uint64_t size;
+	int64_t number;
+
+	switch (key->kind) {
+	case KIND_PATH:
+		if (*value && *value != '/')
+			return hull_error_set(rd->err, EINVAL, "%s: expected an absolute path", key->name);
+		/* fall through */
+	case KIND_STRING:
+		free(*(char **)at);
+		*(char **)at = hull_strdup(value);
+		return 0;
+	case KIND_SIZE:
+		if (hull_parse_size(value, &size) < 0 || size < (uint64_t)key->min * MIB || size > (uint64_t)key->max * MIB)
+			return hull_error_set(rd->err, EINVAL, "%s: expected a size from %lldM to %lldM, such as 512M", key->name,
+					      (long long)key->min, (long long)key->max);
+		*(uint64_t *)at = size & ~(2 * MIB - 1);
+		return 0;
+	case KIND_UINT:
+		if (hull_parse_i64(value, key->min, key->max, &number) < 0)
+			return hull_error_set(rd->err, EINVAL, "%s: expected a number from %lld to %lld", key->name,
+					      (long long)key->min, (long long)key->max);
+		*(unsigned *)at = (unsigned)number;
+		return 0;
+	case KIND_ACCEL:
+		if (hull_accel_parse(value, (enum hull_accel *)at) < 0)
+			return hull_error_set(rd->err, EINVAL, "%s: expected auto, kvm or tcg", key->name);
+		return 0;
+	}
+	return 0;
+}
+
+/* inih: non-zero is success. */
+static int on_key(void *user, const char *section, const char *name, const char *value)
+{
+	struct reading *rd = user;
+	for (size_t i = 0; i < HULL_ARRAY_SIZE(keys); i++) {
+		if (strcmp(keys[i].section, section) != 0 || strcmp(keys[i].name, name) != 0)
+			continue;
+		rd->r = set_key(rd, &keys[i], value);
+		return rd->r == 0;
+	}
+	rd->r = hull_error_set(rd->err, EINVAL, "unknown key \"%s\" in section [%s]; see hull.conf(5)", name, section);
+	return 0;
+}
+
+static struct hull_config *defaults(void)
+{
+	struct hull_config *c = hull_new(struct hull_config, 1);
+	c->accelerator = HULL_ACCEL_AUTO;
+	c->vmm = hull_strdup("/usr/bin/qemu-system-x86_64");
+	c->virtiofsd = hull_strdup("/usr/lib/qemu/virtiofsd");
+	c->kernel = hull_strdup("");
+	c->kernel_kvm = hull_strdup("");
+	c->kernel_tcg = hull_strdup("");
+	c->initrd = hull_strdup("");
+	c->kernel_params = hull_strdup("");
+	c->memory_bytes = 512 * MIB;
+	c->memory_base_bytes = 128 * MIB;
+	c->vcpus = 1;
+	c->hotplug_ports = 4;
+	c->boot_timeout_s = 60;
+	c->uid_base = 0x70000000;
+	return c;
+}
+
+/* The two homes of virtiofsd: QEMU's C one up to QEMU 7.2, the Rust one afterwards. */
+static void find_virtiofsd(struct hull_config *c)
+{
+	static const char *const places[] = { "/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd", "/usr/bin/virtiofsd" };
+	for (size_t i = 0; i < HULL_ARRAY_SIZE(places); i++) {
+		if (access(places[i], X_OK) == 0) {
+			free(c->virtiofsd);
+			c->virtiofsd = hull_strdup(places[i]);
+			return;
+		}
+	}
+}
+
+int hull_config_load(struct hull_config **ret, struct hull_error *err)
+{
+	const char *file = getenv("HULL_CONFIG");
+	bool named = file && *file;
+	struct hull_config *c = defaults();
+	find_virtiofsd(c);
+
+	if (!named)
+		file = DEFAULT_FILE;
+	_cleanup_fclose_ FILE *f = fopen(file, "re");
+	if (!f) {
+		if (named || errno != ENOENT) {
+			int saved = errno;
+			hull_config_free(c);
+			return hull_error_errno(err, saved, "open configuration %s", file);
+		}
+		*ret = c;
+		return 0;
+	}
+
+	struct reading rd = { .config = c, .err = err };
+	int line = ini_parse_file(f, on_key, &rd);
+	if (line != 0) {
+		hull_config_free(c);
+		if (rd.r == 0)
+			return hull_error_set(err, EINVAL, "%s: line %d: not a `key = value` line", file, line);
+		return hull_error_wrap(err, "%s: line %d", file, line);
+	}
+	c->file = hull_strdup(file);
+	*ret = c;
+	return 0;
+}
+
+void hull_config_free(struct hull_config *c)
+{
+	if (!c)
+		return;
+	free(c->file);
+	free(c->vmm);
+	free(c->virtiofsd);
+	free(c->kernel);
+	free(c->kernel_kvm);
+	free(c->kernel_tcg);
+	free(c->initrd);
+	free(c->kernel_params);
+	free(c);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /etc/hull/hull.conf (or the file that HULL_CONFIG names): an INI file. Every key has a default, an unknown key or a bad value
+ * is an error that names file, line and key. hull.conf(5) describes them.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "vmm/vmm.h"
+
+struct hull_config {
+	char *file;                    /* which was read, or NULL when none is there */
+
+	/* [vm] */
+	enum hull_accel accelerator;
+	char *vmm;                     /* QEMU's path */
+	char *virtiofsd;
+	char *kernel, *initrd;         /* for every accelerator; empty: the installed ones */
+	char *kernel_kvm, *kernel_tcg; /* for one accelerator; win over `kernel` */
+	char *kernel_params;           /* appended to the command line */
+	uint64_t memory_bytes;         /* of a VM whose containers ask for nothing */
+	uint64_t memory_base_bytes;    /* added to what containers ask for: kernel, agent, page tables */
+	unsigned vcpus;
+	unsigned hotplug_ports;
+	unsigned boot_timeout_s;
+
+	/* [security] */
+	uint32_t uid_base;             /* a pod's VMM runs as uid_base + its supervisor's pid */
+};
+
+/* Reads the configuration; without a file the defaults. */
+int hull_config_load(struct hull_config **ret, struct hull_error *err);
+void hull_config_free(struct hull_config *config);
+
+/* A guest to boot: files, command line and the words of their version files. */
+struct hull_guest {
+	char *kernel, *initrd, *cmdline;
+	char *flavour;                 /* "tuned", "debian" or "configured" */
+	char *version;
+};
+
+/* Chooses the guest for an accelerator: the configured one, else the tuned kernel if it is installed, else Debian's. */
+int hull_guest_choose(const struct hull_config *config, enum hull_accel accel, struct hull_guest *ret,
+		      struct hull_error *err);
+void hull_guest_clear(struct hull_guest *guest);

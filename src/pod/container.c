@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/units.h"
+#include "pod/paths.h"
+#include "pod/pod.h"
+#include "rpc/agent.pb-c.h"
+
+/* Making a container copies nothing and starts one process; an emulated guest under load needs seconds for it. */
+#define CREATE_TIMEOUT_MS 60000
+#define DELETE_TIMEOUT_MS 5000
+#define MOUNTS_MAX 512
+#define GUEST_SHARE "/run/hull/share"
+
+void hull_container_set_status(struct hull_container *c, enum hull_status status)
+{
+	struct hull_error err = HULL_ERROR_INIT;
+	c->state->status = status;
+	if (status == HULL_STATUS_STOPPED && c->init) {
+		c->state->has_exit = true;
+		c->state->exit_code = c->init->exit.code;
+		c->state->exit_signal = c->init->exit.signal;
+		c->state->oom_killed = c->init->exit.oom_killed;
+		free(c->state->lost);
+		c->state->lost = c->init->exit.lost ? hull_strdup(c->init->exit.lost) : NULL;
+	}
+	if (c->dirfd >= 0 && hull_state_write(c->dirfd, c->state, &err) < 0)
+		hull_log_error("%s: %s", c->id, err.message);
+}
+
+struct hull_process *hull_container_process(struct hull_container *c, const char *exec_id)
+{
+	if (exec_id[0] == '\0')
+		return c->init;
+	for (struct hull_process *p = c->execs; p; p = p->next)
+		if (strcmp(p->exec_id, exec_id) == 0)
+			return p;
+	return NULL;
+}
+
+/* ---- leaving */
+
+static void ignore_reply(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
+{
+	(void)data;
+	(void)response;
+	if (status->code != HULL_RPC_OK && status->code != HULL_RPC_CANCELLED)
+		hull_log_debug("agent: %s", status->message);
+}
+
+static void unlink_container(struct hull_container *c)
+{
+	for (struct hull_container **at = &c->pod->containers; *at; at = &(*at)->next) {
+		if (*at == c) {
+			*at = c->next;
+			return;
+		}
+	}
+}
+
+static void free_container(struct hull_container *c)
+{
+	hull_process_free(c->init);
+	while (c->execs) {
+		struct hull_process *p = c->execs;
+		c->execs = p->next;
+		hull_process_free(p);
+	}
+	hull_closep(&c->dirfd);
+	hull_state_free(c->state);
+	free(c->spec_json);
+	free(c->id);
+	free(c);
+}
+
+void hull_container_remove(struct hull_container *c)
+{
+	struct hull_pod *pod = c->pod;
+	struct hull_error err = HULL_ERROR_INIT;
+	bool known = c->in_guest || c->creating;
+
+	if (c->creating)
+		hull_rpc_call_cancel(TAKE_PTR(c->creating));
+	if (known && pod->vm && !pod->lost) {
+		Hull__Agent__V1__ContainerRef ref = HULL__AGENT__V1__CONTAINER_REF__INIT;
+		ref.container_id = c->id;
+		hull_rpc_call(hull_vm_agent(pod->vm), "hull.agent.v1.Agent", "DeleteContainer", &ref.base,
+			      &hull__agent__v1__empty__descriptor, DELETE_TIMEOUT_MS, NULL, 0, ignore_reply, NULL);
+	}
+	if (pod->vm && hull_share_remove(hull_vm_share(pod->vm), c->id, &err) < 0)
+		hull_log_warning("%s: %s", c->id, err.message);
+	unlink_container(c);
+	free_container(c);
+	hull_pod_settle(pod);
+}
+
+void hull_container_fail(struct hull_container *c, const struct hull_error *err)
+{
+	if (c->create)
+		hull_rpc_fail_error(TAKE_PTR(c->create), err);
+	hull_container_remove(c);
+}
+
+void hull_container_process_over(struct hull_container *c, struct hull_process *p)
+{
+	struct hull_pod *pod = c->pod;
+	if (p == c->init) {
+		if (c->role != HULL_ROLE_MEMBER)
+			/* The pause container's end, or the only container's, is the pod's. */
+			hull_pod_wind_down(pod);
+		if (c->delete) {
+			Hull__Pod__V1__Empty done = HULL__POD__V1__EMPTY__INIT;
+			hull_rpc_reply(TAKE_PTR(c->delete), &done.base);
+			hull_container_remove(c);
+			return;
+		}
+	} else if (pod->vm && !pod->lost) {
+		Hull__Agent__V1__ProcessRef ref = HULL__AGENT__V1__PROCESS_REF__INIT;
+		ref.container_id = c->id;
+		ref.exec_id = p->exec_id;
+		hull_rpc_call(hull_vm_agent(pod->vm), "hull.agent.v1.Agent", "DeleteProcess", &ref.base,
+			      &hull__agent__v1__empty__descriptor, DELETE_TIMEOUT_MS, NULL, 0, ignore_reply, NULL);
+	}
+	if (p != c->init && hull_process_settled(p))
+		hull_container_forget_exec(c, p);
+	hull_pod_settle(pod);
+}
+
+void hull_container_forget_exec(struct hull_container *c, struct hull_process *p)
+{
+	for (struct hull_process **at = &c->execs; *at; at = &(*at)->next) {
+		if (*at == p) {
+			*at = p->next;
+			hull_process_free(p);
+			return;
+		}
+	}
+}
+
+/* ---- coming */
+
+static void on_creator_gone(void *data)
+{
+	struct hull_container *c = data;
+	struct hull_error err = HULL_ERROR_INIT;
+	hull_error_set(&err, ECANCELED, "the creator of container %s is gone", c->id);
+	hull_log_info("%s", err.message);
+	hull_container_fail(c, &err);
+}
+
+static void on_created(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
+{
+	struct hull_container *c = data;
+	struct hull_error err = HULL_ERROR_INIT;
+
+	c->creating = NULL;
+	if (status->code == HULL_RPC_CANCELLED)
+		return;
+	if (status->code != HULL_RPC_OK) {
+		hull_error_set(&err, hull_rpc_code_to_errno(status->code), "%s", status->message);
+		hull_container_fail(c, &err);
+		return;
+	}
+	c->in_guest = true;
+	c->guest_pid = ((const Hull__Agent__V1__ProcessStarted *)response)->guest_pid;
+	hull_vm_milestone(c->pod->vm, "container created");
+	hull_process_attach(c->init);
+	hull_container_set_status(c, HULL_STATUS_CREATED);
+
+	Hull__Pod__V1__CreateResponse reply = HULL__POD__V1__CREATE_RESPONSE__INIT;
+	reply.guest_pid = c->guest_pid;
+	hull_rpc_reply(TAKE_PTR(c->create), &reply.base);
+}
+
+void hull_container_continue(struct hull_container *c)
+{
+	_cleanup_free_ char *rootfs = hull_asprintf("%s/rootfs", c->id);
+	Hull__Agent__V1__CreateContainerRequest m = HULL__AGENT__V1__CREATE_CONTAINER_REQUEST__INIT;
+	m.container_id = c->id;
+	m.spec_json = (ProtobufCBinaryData){ .len = strlen(c->spec_json), .data = (uint8_t *)c->spec_json };
+	m.rootfs = rootfs;
+	m.readonly_rootfs = c->rootfs_readonly;
+	m.no_pivot = c->no_pivot;
+	m.no_new_keyring = c->no_new_keyring;
+	m.has_stdin = c->init->fds.in >= 0 || c->init->fds.terminal >= 0;
+	m.has_stdout = c->init->fds.out >= 0 || c->init->fds.terminal >= 0;
+	m.has_stderr = c->init->fds.err >= 0;
+	c->creating = hull_rpc_call(hull_vm_agent(c->pod->vm), "hull.agent.v1.Agent", "CreateContainer", &m.base,
+				    &hull__agent__v1__process_started__descriptor, CREATE_TIMEOUT_MS, NULL, 0, on_created,
+				    c);
+	free(TAKE_PTR(c->spec_json));
+}
+
+/* config.json as the guest needs it: sources of bind mounts are places in the share. Hooks of the host stay here. */
+static int localise_spec(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, struct hull_error *err)
+{
+	static const char *const host_hooks[] = { "prestart", "createRuntime", "poststart", "poststop" };
+	_cleanup_free_ char *text = hull_strndup((const char *)m->spec_json.data, m->spec_json.len);
+	json_object *spec = json_tokener_parse(text), *mounts, *hooks;
+
+	if (!spec)
+		return hull_error_set(err, EBADMSG, "config.json does not parse");
+	if (json_object_object_get_ex(spec, "mounts", &mounts)) {
+		for (size_t i = 0; i < m->n_mounts; i++) {
+			_cleanup_free_ char *source = hull_asprintf(GUEST_SHARE "/%s/mounts/%u", c->id, m->mounts[i]->index);
+			json_object *mount = json_object_array_get_idx(mounts, m->mounts[i]->index);
+			if (mount)
+				json_object_object_add(mount, "source", json_object_new_string(source));
+		}
+	}
+	if (json_object_object_get_ex(spec, "hooks", &hooks))
+		for (size_t i = 0; i < HULL_ARRAY_SIZE(host_hooks); i++)
+			json_object_object_del(hooks, host_hooks[i]);
+	c->spec_json = hull_strdup(json_object_to_json_string_ext(spec, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(spec);
+	return 0;
+}
+
+static int fill_share(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, const int *fds,
+		      struct hull_error *err)
+{
+	struct hull_share *share = hull_vm_share(c->pod->vm);
+	int r = hull_share_add_rootfs(share, c->id, fds[0], c->rootfs_readonly, err);
+	for (size_t i = 0; r == 0 && i < m->n_mounts; i++)
+		r = hull_share_add_mount(share, c->id, m->mounts[i]->index, fds[1 + i], m->mounts[i]->is_directory,
+					 m->mounts[i]->readonly, err);
+	return r;
+}
+
+/* Reads what `hull create` wrote about the container and makes it the supervisor's. */
+static int adopt_state(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, struct hull_error *err)
+{
+	int r = hull_state_load(c->pod->root, c->id, &c->dirfd, &c->state, err);
+	if (r < 0)
+		return r;
+	hull_procref_get(m->standin_pid, &c->state->standin);
+	hull_procref_get(getpid(), &c->state->supervisor);
+	return hull_state_write(c->dirfd, c->state, err);
+}
+
+static int begin(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, const int *fds, size_t n_fds,
+		 const struct hull_oci_spec *spec, struct hull_error *err)
+{
+	if (n_fds != 1 + m->n_mounts)
+		return hull_error_set(err, EBADMSG, "%zu descriptors for a rootfs and %zu mounts", n_fds, m->n_mounts);
+	int r = adopt_state(c, m, err);
+	if (r < 0)
+		return r;
+	r = localise_spec(c, m, err);
+	if (r < 0)
+		return r;
+	r = hull_pod_boot(c->pod, spec, err);
+	if (r < 0)
+		return r;
+	return fill_share(c, m, fds, err);
+}
+
+static struct hull_container *container_new(struct hull_pod *pod, const Hull__Pod__V1__CreateRequest *m,
+					    enum hull_role role)
+{
+	struct hull_container *c = hull_new(struct hull_container, 1);
+	c->pod = pod;
+	c->id = hull_strdup(m->container_id);
+	c->role = role;
+	c->dirfd = -1;
+	c->rootfs_readonly = m->rootfs_readonly;
+	c->no_pivot = m->no_pivot;
+	c->no_new_keyring = m->no_new_keyring;
+	c->next = pod->containers;
+	pod->containers = c;
+	return c;
+}
+
+/* What makes a Create impossible from the start. */
+static int check_create(struct hull_pod *pod, const Hull__Pod__V1__CreateRequest *m, const struct hull_oci_spec *spec,
+			enum hull_role *ret_role, struct hull_error *err)
+{
+	_cleanup_free_ char *pod_id = NULL;
+	int r = hull_role_find(spec, m->container_id, ret_role, &pod_id, err);
+	if (r < 0)
+		return r;
+	if (pod->ending || pod->lost)
+		return hull_error_set(err, ESRCH, "pod %s is ending", pod->id);
+	if (m->n_mounts > MOUNTS_MAX)
+		return hull_error_set(err, E2BIG, "mounts: more than %d bind mounts", MOUNTS_MAX);
+	if (hull_pod_find(pod, m->container_id))
+		return hull_error_set(err, EEXIST, "container with given ID already exists");
+	if (*ret_role == HULL_ROLE_MEMBER && !pod->up)
+		return hull_error_set(err, ESRCH, "pod %s has no running sandbox container", pod->id);
+	if (*ret_role != HULL_ROLE_MEMBER && pod->vm)
+		return hull_error_set(err, EEXIST, "pod %s has its first container already", pod->id);
+	return 0;
+}
+
+static void close_fds(int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		hull_closep(&fds[i]);
+}
+
+void hull_container_create(struct hull_pod *pod, struct hull_rpc_request *request,
+			   const Hull__Pod__V1__CreateRequest *m)
+{
+	struct hull_error err = HULL_ERROR_INIT;
+	struct hull_oci_spec *spec = NULL;
+	enum hull_role role = HULL_ROLE_SINGLE;
+	struct hull_stdio_fds stdio = HULL_STDIO_FDS_NONE;
+	int standin = -1;
+	size_t n_fds = hull_rpc_request_n_fds(request), used = 0;
+	_cleanup_free_ int *fds = hull_new(int, n_fds);
+
+	if (hull_rpc_request_take_fds(request, fds, n_fds) < 0 ||
+	    hull_stdio_fds_sort(m->stdio, fds, n_fds, &stdio, &standin, &used) < 0) {
+		hull_rpc_fail(request, HULL_RPC_INVALID_ARGUMENT, "create: the descriptors do not match the request");
+		close_fds(fds, n_fds);
+		return;
+	}
+	if (hull_oci_spec_parse((const char *)m->spec_json.data, m->spec_json.len, &spec, &err) < 0 ||
+	    check_create(pod, m, spec, &role, &err) < 0) {
+		hull_rpc_fail_error(request, &err);
+		hull_stdio_fds_close(&stdio);
+		hull_closep(&standin);
+		hull_pod_settle(pod);
+	} else {
+		struct hull_container *c = container_new(pod, m, role);
+		c->init = hull_process_new(c, "", spec->process.terminal, &stdio, standin);
+		c->init->rows = m->stdio ? m->stdio->rows : 0;
+		c->init->columns = m->stdio ? m->stdio->columns : 0;
+		c->create = request;
+		hull_rpc_request_on_cancel(request, on_creator_gone, c);
+		if (begin(c, m, fds + used, n_fds - used, spec, &err) < 0)
+			hull_container_fail(c, &err);
+		else if (pod->up)
+			hull_container_continue(c);
+	}
+	close_fds(fds + used, n_fds - used);
+	hull_oci_spec_free(spec);
+}

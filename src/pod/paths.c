@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pod/paths.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/process.h"
+
+int hull_paths_prepare(const char *root, struct hull_error *err)
+{
+	static const char *const below[] = { "containers", "pods" };
+
+	int r = hull_mkdir_p(root, 0711);
+	if (r < 0)
+		return hull_error_errno(err, r, "make the state directory %s", root);
+	for (size_t i = 0; i < HULL_ARRAY_SIZE(below); i++) {
+		_cleanup_free_ char *path = hull_asprintf("%s/%s", root, below[i]);
+		/* 0711: a pod's VMM is unprivileged and reaches its own directory by name. */
+		if (mkdir(path, 0711) < 0 && errno != EEXIST)
+			return hull_error_errno(err, errno, "make the state directory %s", path);
+	}
+	return 0;
+}
+
+void hull_paths_sweep(const char *root)
+{
+	_cleanup_free_ char *path = hull_asprintf("%s/containers", root);
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)) != NULL) {
+		struct hull_procref maker = { 0 };
+		if (sscanf(entry->d_name, ".new-%d-", &maker.pid) == 1 && !hull_procref_alive(&maker))
+			hull_rmtree(dirfd(dir), entry->d_name);
+	}
+	closedir(dir);
+}
+
+char *hull_path_container(const char *root, const char *id)
+{
+	return hull_asprintf("%s/containers/%s", root, id);
+}
+
+char *hull_path_pod(const char *root, const char *pod_id)
+{
+	return hull_asprintf("%s/pods/%s", root, pod_id);
+}
+
+/* PREFIX of the running program: two levels up from bin/hull, three from libexec/hull/hull-pod. */
+static char *prefix(void)
+{
+	char exe[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	if (n <= 0)
+		return hull_strdup("/usr/local");
+	exe[n] = '\0';
+
+	char *slash = strrchr(exe, '/');
+	*slash = '\0';
+	char *libexec = strstr(exe, "/libexec/hull");
+	if (libexec && strcmp(libexec, "/libexec/hull") == 0)
+		*libexec = '\0';
+	else if ((slash = strrchr(exe, '/')) != NULL)
+		*slash = '\0';
+	return hull_strdup(exe);
+}
+
+char *hull_path_libexec(const char *name)
+{
+	_cleanup_free_ char *base = prefix();
+	return hull_asprintf("%s/libexec/hull/%s", base, name);
+}
+
+char *hull_path_data(const char *name)
+{
+	_cleanup_free_ char *base = prefix();
+	return hull_asprintf("%s/share/hull/%s", base, name);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state directory (--root, /run/hull by default):
+ *
+ *     containers/<id>/state.json      what is known of a container: state.h
+ *     containers/<id>/config.json     the configuration as given, for exec and hooks
+ *     pods/<id>/pod.sock              the supervisor's socket
+ *     pods/<id>/pod.log               its log
+ *     pods/<id>/share/, jail/         mount points in the supervisor's own mount namespace, empty on the host
+ *     kvm-probe.json                  which accelerator works (vmm/probe.h)
+ */
+#pragma once
+
+#include "base/error.h"
+
+#define HULL_DEFAULT_ROOT "/run/hull"
+
+/* Makes the state directory, 0711, and what belongs in it. */
+int hull_paths_prepare(const char *root, struct hull_error *err);
+
+/* Removes what a creation left that was killed before its container had a name (containers/.new-PID-ID). */
+void hull_paths_sweep(const char *root);
+
+/* New strings, freed by the caller. */
+char *hull_path_container(const char *root, const char *id);
+char *hull_path_pod(const char *root, const char *pod_id);
+
+/*
+ * Where the parts of Hull are, found from the running program's own place (PREFIX/bin/hull, PREFIX/libexec/hull/hull-pod), so that an
+ * installed tree can be moved. Freed by the caller.
+ */
+char *hull_path_libexec(const char *name);
+char *hull_path_data(const char *name);

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The supervisor's own objects: a pod, its containers, their processes. Private to src/pod.
+ *
+ * A pod owns one VM and lives as long as it. Legal moves:
+ *
+ *   pod        empty ─Create▶ booting ─ready▶ up ─▶ ending          (any state ─VM lost▶ ending)
+ *   container  creating ─▶ created ─Start▶ running ⇄ paused ─▶ stopped   (any state ─VM lost▶ stopped)
+ *   process    attached ─exit▶ exited ─output drained▶ reported
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "pod/config.h"
+#include "pod/role.h"
+#include "pod/state.h"
+#include "pod/relay.h"
+#include "pod/vm.h"
+#include "rpc/pod.pb-c.h"
+#include "rpc/rpc.h"
+
+struct hull_pod;
+struct hull_container;
+
+struct hull_exit {
+	int code, signal;
+	bool oom_killed;
+	int64_t at_ns;                 /* CLOCK_REALTIME; the host's when the VM was lost */
+	char *lost;                    /* NULL, or why the process ended with its VM */
+};
+
+/* A container's init (exec_id "") or an exec. */
+struct hull_process {
+	struct hull_process *next;     /* of the container's execs */
+	struct hull_container *container;
+	char *exec_id;
+	bool terminal;
+	unsigned rows, columns;        /* the first size of the terminal; 0: not known */
+
+	int standin_fd;                /* pod/standin.h; -1 when gone */
+	uv_poll_t standin_poll;
+	bool standin_watched;
+	struct hull_stdio_fds fds;     /* until attached */
+	struct hull_stdio *stdio;
+	struct hull_rpc_call *wait;
+
+	bool attached, exited, reported, freed;
+	struct hull_exit exit;
+	struct hull_waiter *waiters;
+	uv_timer_t drain_timer;
+	uint64_t drain_progress;
+	unsigned drain_idle;
+};
+
+struct hull_container {
+	struct hull_container *next;
+	struct hull_pod *pod;
+	char *id;
+	enum hull_role role;
+	int dirfd;                     /* containers/<id>; -1 when the directory is gone */
+	struct hull_state *state;
+	int guest_pid;                 /* for people */
+
+	struct hull_process *init;
+	struct hull_process *execs;
+	struct hull_rpc_request *create;       /* until it is answered */
+	struct hull_rpc_request *delete;       /* a forced delete that waits for the end */
+	struct hull_rpc_call *creating;        /* CreateContainer at the agent, until it is answered */
+	bool in_guest;                 /* the agent knows it */
+
+	/* Kept until the VM is up. */
+	char *spec_json;
+	bool rootfs_readonly, no_pivot, no_new_keyring;
+};
+
+struct hull_pod {
+	uv_loop_t *loop;
+	struct hull_config *config;
+	const struct hull_vmm_ops *vmm_ops;
+	char *root, *id, *dir;
+	char *hostname, *domainname;   /* of the first container's configuration, or NULL */
+	int64_t started_ns;
+
+	struct hull_rpc_server *server;
+	struct hull_vm *vm;
+	bool up, winding_down, ending;
+	char *lost;                    /* why the VM is gone */
+	struct hull_container *containers;
+	uv_timer_t end_timer;          /* bounds winding down, then the flushing of last answers */
+	int64_t end_deadline_ms;
+	uv_signal_t sigterm;
+};
+
+/* ---- pod.c */
+
+/* `root` is the state directory. The listening socket is taken over. */
+struct hull_pod *hull_pod_new(uv_loop_t *loop, struct hull_config *config, const struct hull_vmm_ops *vmm_ops,
+			      const char *root, const char *id, int listen_fd, struct hull_error *err);
+struct hull_container *hull_pod_find(struct hull_pod *pod, const char *id);
+/* Boots the VM if there is none yet. */
+int hull_pod_boot(struct hull_pod *pod, const struct hull_oci_spec *spec, struct hull_error *err);
+/* The VM is gone or useless: every process that is not over ends with `reason`. */
+void hull_pod_lost(struct hull_pod *pod, const char *reason);
+/* The first container ended: kills the others, and ends the pod when all have been reported, or after a while anyway. */
+void hull_pod_wind_down(struct hull_pod *pod);
+/* Ends the pod when nothing is left to do for it. Called after every change. */
+void hull_pod_settle(struct hull_pod *pod);
+/* After the loop ended. */
+void hull_pod_free(struct hull_pod *pod);
+
+/* ---- container.c */
+
+/* Creates the object, takes the descriptors in `fds` that belong to it. The request is answered later. */
+void hull_container_create(struct hull_pod *pod, struct hull_rpc_request *request,
+			   const Hull__Pod__V1__CreateRequest *message);
+/* The VM is up: asks the agent for the container. */
+void hull_container_continue(struct hull_container *c);
+/* Answers the pending Create with an error and removes every trace. */
+void hull_container_fail(struct hull_container *c, const struct hull_error *err);
+void hull_container_set_status(struct hull_container *c, enum hull_status status);
+/* A process of the container was reported. */
+void hull_container_process_over(struct hull_container *c, struct hull_process *p);
+/* Removes a stopped container from agent, share and list. */
+void hull_container_remove(struct hull_container *c);
+/* An exec that never started, or whose end has been reported and carried. */
+void hull_container_forget_exec(struct hull_container *c, struct hull_process *p);
+struct hull_process *hull_container_process(struct hull_container *c, const char *exec_id);
+
+/* ---- process.c */
+
+/* Takes over what is in `fds` and the stand-in's socket. */
+struct hull_process *hull_process_new(struct hull_container *c, const char *exec_id, bool terminal,
+				      struct hull_stdio_fds *fds, int standin_fd);
+/* The agent has the process: carry its stdio, wait for its end. */
+void hull_process_attach(struct hull_process *p);
+void hull_process_signal(struct hull_process *p, int sig, bool all, struct hull_rpc_request *request);
+void hull_process_resize(struct hull_process *p, unsigned rows, unsigned columns);
+/* The process is over because its VM is. */
+void hull_process_lost(struct hull_process *p, const char *reason);
+/* Answers `request` (a Wait) when the process is reported. */
+void hull_process_add_waiter(struct hull_process *p, struct hull_rpc_request *request);
+/* Reported, and no output is left to carry. */
+bool hull_process_settled(const struct hull_process *p);
+void hull_process_free(struct hull_process *p);
+
+/* ---- stdiofds.c */
+
+/* Sorts the descriptors that came with a request, as pod.proto's Stdio describes, into their places; all are owned. */
+int hull_stdio_fds_sort(const Hull__Pod__V1__Stdio *how, const int *fds, size_t n, struct hull_stdio_fds *ret,
+			int *ret_standin, size_t *ret_used);
+
+/* ---- service.c */
+
+extern const struct hull_rpc_service hull_pod_services[];
+extern const size_t hull_pod_n_services;

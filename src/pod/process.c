@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "pod/pod.h"
+#include "pod/standin.h"
+#include "rpc/agent.pb-c.h"
+
+#define SIGNAL_TIMEOUT_MS 5000
+/* Output that nobody takes holds a process' end back only while some of it still moves. */
+#define DRAIN_STEP_MS 100
+#define DRAIN_IDLE_STEPS 20
+
+struct hull_waiter {
+	struct hull_waiter *next;
+	struct hull_process *process;
+	struct hull_rpc_request *request;
+};
+
+static struct hull_rpc_client *agent_of(struct hull_process *p)
+{
+	return p->container->pod->vm ? hull_vm_agent(p->container->pod->vm) : NULL;
+}
+
+static void stop_watching_standin(struct hull_process *p)
+{
+	if (p->standin_watched) {
+		uv_poll_stop(&p->standin_poll);
+		p->standin_watched = false;
+	}
+}
+
+/* ---- the stand-in */
+
+static void on_standin(uv_poll_t *poll, int status, int events)
+{
+	struct hull_process *p = poll->data;
+	struct hull_standin_message m;
+	(void)events;
+
+	ssize_t n = status < 0 ? 0 : recv(p->standin_fd, &m, sizeof(m), MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n == sizeof(m)) {
+		if (m.type == HULL_STANDIN_SIGNAL)
+			hull_process_signal(p, m.a, false, NULL);
+		else if (m.type == HULL_STANDIN_RESIZE && m.a > 0 && m.b > 0)
+			hull_process_resize(p, (unsigned)m.a, (unsigned)m.b);
+		return;
+	}
+	/* Its death is the order to kill what it stands for. */
+	hull_log_info("%s: the stand-in is gone, killing the process", p->container->id);
+	stop_watching_standin(p);
+	if (!p->exited)
+		hull_process_signal(p, SIGKILL, p->exec_id[0] == '\0', NULL);
+}
+
+static void tell_standin(struct hull_process *p)
+{
+	if (p->standin_fd < 0)
+		return;
+	struct hull_standin_message m = { .type = HULL_STANDIN_EXITED, .a = p->exit.code, .b = p->exit.signal };
+	(void)!send(p->standin_fd, &m, sizeof(m), MSG_NOSIGNAL | MSG_DONTWAIT);
+	stop_watching_standin(p);
+}
+
+/* ---- the end of a process */
+
+static void answer_waiter(struct hull_waiter *w)
+{
+	const struct hull_exit *e = &w->process->exit;
+	Hull__Pod__V1__ExitStatus reply = HULL__POD__V1__EXIT_STATUS__INIT;
+	reply.exit_code = e->code;
+	reply.signal = e->signal;
+	reply.oom_killed = e->oom_killed;
+	reply.exited_at_ns = e->at_ns;
+	if (e->lost)
+		reply.lost = e->lost;
+	hull_rpc_reply(w->request, &reply.base);
+	free(w);
+}
+
+static void report(struct hull_process *p)
+{
+	if (p->reported)
+		return;
+	p->reported = true;
+	uv_timer_stop(&p->drain_timer);
+	/* The persisted state first: whoever hears of the end finds it there. */
+	if (p->exec_id[0] == '\0')
+		hull_container_set_status(p->container, HULL_STATUS_STOPPED);
+	tell_standin(p);
+	while (p->waiters) {
+		struct hull_waiter *w = p->waiters;
+		p->waiters = w->next;
+		answer_waiter(w);
+	}
+	hull_container_process_over(p->container, p);
+}
+
+static void on_drain_timer(uv_timer_t *timer)
+{
+	struct hull_process *p = timer->data;
+	uint64_t now = hull_stdio_progress(p->stdio);
+	p->drain_idle = now == p->drain_progress ? p->drain_idle + 1 : 0;
+	p->drain_progress = now;
+	if (p->drain_idle >= DRAIN_IDLE_STEPS)
+		report(p);
+}
+
+static void finish(struct hull_process *p)
+{
+	if (!p->stdio || hull_stdio_drained(p->stdio)) {
+		report(p);
+		return;
+	}
+	p->drain_progress = hull_stdio_progress(p->stdio);
+	uv_timer_start(&p->drain_timer, on_drain_timer, DRAIN_STEP_MS, DRAIN_STEP_MS);
+}
+
+static void on_drained(void *data)
+{
+	struct hull_process *p = data;
+	struct hull_pod *pod = p->container->pod;
+	if (p->reported && p->exec_id[0] != '\0')
+		hull_container_forget_exec(p->container, p);
+	else if (p->exited)
+		report(p);
+	hull_pod_settle(pod);
+}
+
+static void on_exit_status(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
+{
+	struct hull_process *p = data;
+	p->wait = NULL;
+	if (p->exited)
+		return;
+	if (status->code != HULL_RPC_OK) {
+		/* A broken connection reaches every process through hull_pod_lost(). */
+		if (status->code != HULL_RPC_UNAVAILABLE && status->code != HULL_RPC_CANCELLED)
+			hull_process_lost(p, status->message);
+		return;
+	}
+	const Hull__Agent__V1__ExitStatus *e = (const Hull__Agent__V1__ExitStatus *)response;
+	p->exited = true;
+	p->exit.signal = e->signal > 0 && e->signal < NSIG ? e->signal : 0;
+	p->exit.code = p->exit.signal ? 128 + p->exit.signal : e->exit_code & 0xff;
+	p->exit.oom_killed = e->oom_killed;
+	p->exit.at_ns = e->exited_at_ns;
+	finish(p);
+}
+
+void hull_process_lost(struct hull_process *p, const char *reason)
+{
+	struct timespec now;
+	if (p->exited)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	p->exited = true;
+	p->exit.signal = SIGKILL;
+	p->exit.code = 128 + SIGKILL;
+	p->exit.at_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	free(p->exit.lost);
+	p->exit.lost = hull_strdup(reason);
+	finish(p);
+}
+
+/* ---- requests */
+
+struct signal_call {
+	struct hull_rpc_request *request;      /* who wants to know, or NULL */
+	struct hull_pod *pod;
+	bool is_kill;
+};
+
+static void on_signalled(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
+{
+	_cleanup_free_ struct signal_call *call = data;
+	(void)response;
+	if (status->code == HULL_RPC_DEADLINE_EXCEEDED && call->is_kill) {
+		/* An agent that cannot kill any more is as good as dead, and a kill must work. */
+		hull_pod_lost(call->pod, "the guest's agent does not answer");
+		if (call->request) {
+			Hull__Pod__V1__Empty done = HULL__POD__V1__EMPTY__INIT;
+			hull_rpc_reply(call->request, &done.base);
+		}
+		return;
+	}
+	if (!call->request)
+		return;
+	if (status->code == HULL_RPC_OK) {
+		Hull__Pod__V1__Empty done = HULL__POD__V1__EMPTY__INIT;
+		hull_rpc_reply(call->request, &done.base);
+	} else {
+		hull_rpc_fail(call->request, status->code, "%s", status->message);
+	}
+}
+
+void hull_process_signal(struct hull_process *p, int sig, bool all, struct hull_rpc_request *request)
+{
+	struct hull_rpc_client *agent = agent_of(p);
+	if (p->exited || !agent || !p->attached) {
+		if (request)
+			hull_rpc_fail(request, HULL_RPC_FAILED_PRECONDITION, "container not running");
+		return;
+	}
+	struct signal_call *call = hull_new(struct signal_call, 1);
+	call->request = request;
+	call->pod = p->container->pod;
+	call->is_kill = sig == SIGKILL;
+
+	Hull__Agent__V1__SignalRequest m = HULL__AGENT__V1__SIGNAL_REQUEST__INIT;
+	m.container_id = p->container->id;
+	m.exec_id = p->exec_id;
+	m.signal = sig;
+	m.all = all;
+	hull_rpc_call(agent, "hull.agent.v1.Agent", "Signal", &m.base, &hull__agent__v1__empty__descriptor,
+		      SIGNAL_TIMEOUT_MS, NULL, 0, on_signalled, call);
+}
+
+static void ignore_reply(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
+{
+	(void)data;
+	(void)response;
+	if (status->code != HULL_RPC_OK)
+		hull_log_debug("agent: %s", status->message);
+}
+
+void hull_process_resize(struct hull_process *p, unsigned rows, unsigned columns)
+{
+	struct hull_rpc_client *agent = agent_of(p);
+	if (p->exited || !agent || !p->attached || !p->terminal)
+		return;
+	Hull__Agent__V1__ResizeRequest m = HULL__AGENT__V1__RESIZE_REQUEST__INIT;
+	m.container_id = p->container->id;
+	m.exec_id = p->exec_id;
+	m.rows = rows;
+	m.columns = columns;
+	hull_rpc_call(agent, "hull.agent.v1.Agent", "ResizeTerminal", &m.base, &hull__agent__v1__empty__descriptor,
+		      SIGNAL_TIMEOUT_MS, NULL, 0, ignore_reply, NULL);
+}
+
+static void on_waiter_gone(void *data)
+{
+	struct hull_waiter *w = data;
+	for (struct hull_waiter **at = &w->process->waiters; *at; at = &(*at)->next) {
+		if (*at == w) {
+			*at = w->next;
+			hull_rpc_fail(w->request, HULL_RPC_CANCELLED, "cancelled");
+			free(w);
+			return;
+		}
+	}
+}
+
+void hull_process_add_waiter(struct hull_process *p, struct hull_rpc_request *request)
+{
+	struct hull_waiter *w = hull_new(struct hull_waiter, 1);
+	w->process = p;
+	w->request = request;
+	if (p->reported) {
+		answer_waiter(w);
+		return;
+	}
+	w->next = p->waiters;
+	p->waiters = w;
+	hull_rpc_request_on_cancel(request, on_waiter_gone, w);
+}
+
+/* ---- life */
+
+struct hull_process *hull_process_new(struct hull_container *c, const char *exec_id, bool terminal,
+				      struct hull_stdio_fds *fds, int standin_fd)
+{
+	struct hull_process *p = hull_new(struct hull_process, 1);
+	p->container = c;
+	p->exec_id = hull_strdup(exec_id);
+	p->terminal = terminal;
+	p->fds = *fds;
+	*fds = (struct hull_stdio_fds)HULL_STDIO_FDS_NONE;
+	p->standin_fd = standin_fd;
+	uv_timer_init(c->pod->loop, &p->drain_timer);
+	p->drain_timer.data = p;
+	return p;
+}
+
+void hull_process_attach(struct hull_process *p)
+{
+	struct hull_rpc_client *agent = agent_of(p);
+	p->attached = true;
+	p->stdio = hull_stdio_start(p->container->pod->loop, agent, p->container->id, p->exec_id, &p->fds, on_drained, p);
+	if (p->rows > 0 && p->columns > 0)
+		hull_process_resize(p, p->rows, p->columns);
+
+	Hull__Agent__V1__ProcessRef ref = HULL__AGENT__V1__PROCESS_REF__INIT;
+	ref.container_id = p->container->id;
+	ref.exec_id = p->exec_id;
+	p->wait = hull_rpc_call(agent, "hull.agent.v1.Agent", "Wait", &ref.base, &hull__agent__v1__exit_status__descriptor,
+				HULL_RPC_NO_DEADLINE, NULL, 0, on_exit_status, p);
+
+	if (p->standin_fd >= 0 && uv_poll_init(p->container->pod->loop, &p->standin_poll, p->standin_fd) == 0) {
+		p->standin_poll.data = p;
+		p->standin_watched = true;
+		uv_poll_start(&p->standin_poll, UV_READABLE | UV_DISCONNECT, on_standin);
+	}
+}
+
+bool hull_process_settled(const struct hull_process *p)
+{
+	return p->reported && (!p->stdio || hull_stdio_drained(p->stdio));
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	struct hull_process *p = handle->data;
+	hull_closep(&p->standin_fd);
+	free(p->exec_id);
+	free(p->exit.lost);
+	free(p);
+}
+
+static void close_timer(struct hull_process *p)
+{
+	uv_close((uv_handle_t *)&p->drain_timer, on_timer_closed);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+	close_timer(handle->data);
+}
+
+void hull_process_free(struct hull_process *p)
+{
+	if (!p || p->freed)
+		return;
+	p->freed = true;
+	p->exited = true;
+	while (p->waiters) {
+		struct hull_waiter *w = p->waiters;
+		p->waiters = w->next;
+		hull_rpc_fail(w->request, HULL_RPC_CANCELLED, "the process was removed");
+		free(w);
+	}
+	if (p->wait)
+		hull_rpc_call_cancel(TAKE_PTR(p->wait));
+	hull_stdio_free(TAKE_PTR(p->stdio));
+	hull_stdio_fds_close(&p->fds);
+	uv_timer_stop(&p->drain_timer);
+	stop_watching_standin(p);
+	if (p->standin_poll.data)
+		uv_close((uv_handle_t *)&p->standin_poll, on_poll_closed);
+	else
+		close_timer(p);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The stdio of one process between the descriptors an engine lent and the agent's Stdio stream.
+ *
+ * Flow control: each side of a channel sends only what the other granted (agent.proto, StdioFrame). Out of the guest
+ * comes at most HULL_STDIO_WINDOW unconsumed bytes a channel; more than was granted is a broken guest, and the stream ends.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "rpc/rpc.h"
+
+#define HULL_STDIO_WINDOW (256u << 10)
+
+struct hull_stdio;
+
+/* Descriptors, each owned or -1. `terminal` does both ways and excludes the others. */
+struct hull_stdio_fds {
+	int in, out, err, terminal;
+};
+#define HULL_STDIO_FDS_NONE { -1, -1, -1, -1 }
+
+void hull_stdio_fds_close(struct hull_stdio_fds *fds);
+
+/*
+ * Opens the stream for a process and starts to carry. Takes the descriptors over. `on_drained` runs once from the loop: all output of the
+ * process has left for the descriptors (or there is nobody to read it, or the stream broke).
+ */
+struct hull_stdio *hull_stdio_start(uv_loop_t *loop, struct hull_rpc_client *agent, const char *container_id,
+				    const char *exec_id, struct hull_stdio_fds *fds,
+				    void (*on_drained)(void *data), void *data);
+
+bool hull_stdio_drained(const struct hull_stdio *stdio);
+
+/* Bytes moved in either direction so far: whether anything still happens. */
+uint64_t hull_stdio_progress(const struct hull_stdio *stdio);
+
+/* Closes everything. NULL is fine. */
+void hull_stdio_free(struct hull_stdio *stdio);

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pod/vm.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "rpc/agent.pb-c.h"
+#include "vmm/probe.h"
+
+#define CONSOLE_KEEP_BYTES 4096
+#define MILESTONES_MAX 24
+/* A VM that ends breaks the agent's connection first; why it ended is known a moment later. */
+#define WHY_GRACE_MS 1000
+
+struct hull_vm {
+	uv_loop_t *loop;
+	const struct hull_vmm_ops *ops;
+	const struct hull_vm_events *events;
+	void *data;
+
+	struct hull_vmm *vmm;
+	struct hull_share *share;
+	struct hull_rpc_client *agent;
+	struct hull_rpc_call *hello;   /* GetInfo, until it is answered */
+	struct hull_vm_facts facts;
+	bool ready, over;
+	uv_timer_t why;                /* waits for a better reason than a broken connection */
+	char broken[300];
+
+	char console[CONSOLE_KEEP_BYTES];      /* the last bytes that the guest's console said, as a ring */
+	size_t console_at;
+	bool console_full;
+
+	const char *milestone_names[MILESTONES_MAX];
+	int64_t milestone_ns[MILESTONES_MAX];
+	size_t n_milestones;
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+void hull_vm_milestone(struct hull_vm *vm, const char *name)
+{
+	if (vm->n_milestones == MILESTONES_MAX)
+		return;
+	vm->milestone_names[vm->n_milestones] = name;
+	vm->milestone_ns[vm->n_milestones++] = now_ns();
+}
+
+size_t hull_vm_milestones(const struct hull_vm *vm, const char *const **ret_names, const int64_t **ret_ns)
+{
+	*ret_names = vm->milestone_names;
+	*ret_ns = vm->milestone_ns;
+	return vm->n_milestones;
+}
+
+/* ---- the end of a VM */
+
+/* The last console lines as printable text: the guest chose these bytes. */
+static void console_tail(const struct hull_vm *vm, char *out, size_t room)
+{
+	size_t len = vm->console_full ? CONSOLE_KEEP_BYTES : vm->console_at;
+	size_t start = vm->console_full ? vm->console_at : 0;
+	size_t keep = len < room - 1 ? len : room - 1, n = 0;
+	for (size_t i = len - keep; i < len; i++) {
+		char c = vm->console[(start + i) % CONSOLE_KEEP_BYTES];
+		if (c == '\n' || (c >= 0x20 && c < 0x7f))
+			out[n++] = c;
+	}
+	out[n] = '\0';
+}
+
+static void lost(struct hull_vm *vm, const char *what)
+{
+	if (vm->over)
+		return;
+	vm->over = true;
+	uv_timer_stop(&vm->why);
+
+	char tail[700];
+	struct hull_error err = HULL_ERROR_INIT;
+	console_tail(vm, tail, sizeof(tail));
+	hull_error_set(&err, EIO, "%s%s%s", what, tail[0] ? "; the guest's console ended with: " : "", tail);
+	if (vm->ready)
+		vm->events->on_lost(vm->data, err.message);
+	else
+		vm->events->on_ready(vm->data, &err);
+}
+
+static void on_vmm_exit(void *data, const char *reason)
+{
+	lost(data, reason);
+}
+
+static void on_guest_panic(void *data)
+{
+	lost(data, "the guest's kernel panicked");
+}
+
+static void on_share_exit(void *data, const char *reason)
+{
+	struct hull_vm *vm = data;
+	char what[300];
+	snprintf(what, sizeof(what), "virtiofsd ended: %s", reason);
+	lost(vm, what);
+}
+
+static void on_no_better_reason(uv_timer_t *timer)
+{
+	struct hull_vm *vm = timer->data;
+	lost(vm, vm->broken);
+}
+
+static void connection_broke(struct hull_vm *vm, const char *reason)
+{
+	if (vm->over || uv_is_active((uv_handle_t *)&vm->why))
+		return;
+	snprintf(vm->broken, sizeof(vm->broken), "the connection to the guest's agent ended: %s", reason);
+	uv_timer_start(&vm->why, on_no_better_reason, WHY_GRACE_MS, 0);
+}
+
+static void on_agent_close(void *data, const char *reason)
+{
+	connection_broke(data, reason);
+}
+
+static void on_console(void *data, const uint8_t *bytes, size_t n)
+{
+	struct hull_vm *vm = data;
+	for (size_t i = 0; i < n; i++) {
+		vm->console[vm->console_at] = (char)bytes[i];
+		vm->console_at = (vm->console_at + 1) % CONSOLE_KEEP_BYTES;
+		vm->console_full = vm->console_full || vm->console_at == 0;
+	}
+	hull_log_debug("console: %.*s", (int)(n < 512 ? n : 512), (const char *)bytes);
+}
+
+static const struct hull_vmm_events vmm_events = {
+	.on_exit = on_vmm_exit,
+	.on_guest_panic = on_guest_panic,
+	.on_console = on_console,
+};
+
+/* ---- the start */
+
+static void on_started(void *data, const struct hull_error *err)
+{
+	struct hull_vm *vm = data;
+	if (err)
+		lost(vm, err->message);
+	else
+		hull_vm_milestone(vm, "vmm running");
+}
+
+static void on_hello(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
+{
+	struct hull_vm *vm = data;
+	vm->hello = NULL;
+	if (vm->over)
+		return;
+	if (status->code == HULL_RPC_UNAVAILABLE) {
+		connection_broke(vm, status->message);
+		return;
+	}
+	if (status->code != HULL_RPC_OK) {
+		char what[512];
+		snprintf(what, sizeof(what), "the guest's agent did not answer in time: %s", status->message);
+		lost(vm, what);
+		return;
+	}
+	const Hull__Agent__V1__Info *info = (const Hull__Agent__V1__Info *)response;
+	vm->facts.kernel_release = hull_strndup(info->kernel_release, 128);
+	vm->facts.agent_version = hull_strndup(info->agent_version, 128);
+	hull_vm_milestone(vm, "agent ready");
+	vm->ready = true;
+	vm->events->on_ready(vm->data, NULL);
+}
+
+static int start_share(struct hull_vm *vm, const struct hull_vm_request *rq, int *ret_fd, struct hull_error *err)
+{
+	_cleanup_free_ char *dir = hull_asprintf("%s/share", rq->pod_dir);
+	int r = hull_mkdir_p(dir, 0700);
+	if (r < 0)
+		return hull_error_errno(err, r, "make %s", dir);
+	r = hull_share_start(vm->loop, rq->config->virtiofsd, dir, on_share_exit, vm, ret_fd, &vm->share, err);
+	return r < 0 ? hull_error_wrap(err, "start virtiofsd") : 0;
+}
+
+static int start_vmm(struct hull_vm *vm, const struct hull_vm_request *rq, int *share_fd, int *ret_agent_fd,
+		     struct hull_error *err)
+{
+	struct hull_guest guest;
+	int r = hull_guest_choose(rq->config, vm->facts.accel, &guest, err);
+	if (r < 0)
+		return r;
+	vm->facts.guest_flavour = hull_strdup(guest.flavour);
+
+	struct hull_vm_config c = {
+		.vmm_path = rq->config->vmm,
+		.kernel_path = guest.kernel,
+		.initrd_path = guest.initrd,
+		.kernel_cmdline = guest.cmdline,
+		.accel = vm->facts.accel,
+		.memory_bytes = vm->facts.memory_bytes,
+		.memory_max_bytes = vm->facts.memory_bytes,
+		.vcpus = vm->facts.vcpus,
+		.vcpus_max = vm->facts.vcpus,
+		.run_as_uid = rq->config->uid_base + (uid_t)getpid(),
+		.run_as_gid = rq->config->uid_base + (gid_t)getpid(),
+		.run_dir = rq->pod_dir,
+		.share_fd = TAKE_FD(*share_fd),
+		.share_tag = HULL_VM_SHARE_TAG,
+		.hotplug_ports = rq->config->hotplug_ports,
+		.debug_console = hull_log_level_get() >= HULL_LOG_DEBUG,
+	};
+	r = vm->ops->start(vm->loop, &c, &vmm_events, vm, on_started, ret_agent_fd, &vm->vmm, err);
+	hull_guest_clear(&guest);
+	return r < 0 ? hull_error_wrap(err, "start VM") : 0;
+}
+
+static int acquire_cold(struct hull_vm *vm, const struct hull_vm_request *rq, struct hull_error *err)
+{
+	_cleanup_close_ int share_fd = -1;
+	int agent_fd = -1;
+
+	int r = hull_accel_choose(rq->config->accelerator, rq->root, &vm->facts.accel, vm->facts.accel_why, err);
+	if (r < 0)
+		return r;
+	r = start_share(vm, rq, &share_fd, err);
+	if (r < 0)
+		return r;
+	hull_vm_milestone(vm, "virtiofsd started");
+	r = start_vmm(vm, rq, &share_fd, &agent_fd, err);
+	if (r < 0)
+		return r;
+	hull_vm_milestone(vm, "vmm started");
+
+	vm->agent = hull_rpc_client_new(vm->loop, agent_fd, NULL, on_agent_close, vm);
+	Hull__Agent__V1__Empty request = HULL__AGENT__V1__EMPTY__INIT;
+	vm->hello = hull_rpc_call(vm->agent, "hull.agent.v1.Agent", "GetInfo", &request.base,
+				  &hull__agent__v1__info__descriptor, (int64_t)rq->config->boot_timeout_s * 1000, NULL, 0,
+				  on_hello, vm);
+	return 0;
+}
+
+int hull_vm_acquire(uv_loop_t *loop, const struct hull_vm_request *request, const struct hull_vm_events *events,
+		    void *data, struct hull_vm **ret, struct hull_error *err)
+{
+	struct hull_vm *vm = hull_new(struct hull_vm, 1);
+	vm->loop = loop;
+	vm->ops = request->vmm_ops;
+	vm->events = events;
+	vm->data = data;
+	vm->facts.memory_bytes = request->memory_bytes ? request->memory_bytes : request->config->memory_bytes;
+	vm->facts.vcpus = request->vcpus ? request->vcpus : request->config->vcpus;
+	uv_timer_init(loop, &vm->why);
+	vm->why.data = vm;
+	hull_vm_milestone(vm, "request received");
+
+	int r = acquire_cold(vm, request, err);
+	if (r < 0) {
+		hull_vm_free(vm);
+		return r;
+	}
+	*ret = vm;
+	return 0;
+}
+
+struct hull_rpc_client *hull_vm_agent(struct hull_vm *vm)
+{
+	return vm->agent;
+}
+
+struct hull_share *hull_vm_share(struct hull_vm *vm)
+{
+	return vm->share;
+}
+
+const struct hull_vm_facts *hull_vm_facts(const struct hull_vm *vm)
+{
+	return &vm->facts;
+}
+
+pid_t hull_vm_vmm_pid(const struct hull_vm *vm)
+{
+	return vm->vmm ? vm->ops->pid(vm->vmm) : 0;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void hull_vm_free(struct hull_vm *vm)
+{
+	if (!vm)
+		return;
+	vm->over = true;
+	uv_timer_stop(&vm->why);
+	hull_rpc_client_free(vm->agent);
+	if (vm->vmm)
+		vm->ops->free(vm->vmm);
+	hull_share_free(vm->share);
+	free(vm->facts.kernel_release);
+	free(vm->facts.agent_version);
+	free(vm->facts.guest_flavour);
+	uv_close((uv_handle_t *)&vm->why, on_closed);
+}
