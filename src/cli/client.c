@@ -18,22 +18,28 @@ struct hull_client {
 	struct hull_rpc_client *rpc;
 };
 
+/* A listener that hangs does not accept; once its queue is full a connect would wait for ever. */
+#define CONNECT_TIMEOUT_S 3
+
 /* sun_path holds 108 bytes; a state directory may be longer. */
-static struct sockaddr_un address_below(int dirfd, const char *name)
+static int address_below(int dirfd, const char *name, struct sockaddr_un *ret, struct hull_error *err)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%s", dirfd, name);
-	return a;
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	int n = snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/%s", dirfd, name);
+	return n < (int)sizeof(ret->sun_path) ? 0 : hull_error_set(err, ENAMETOOLONG, "the socket's name is too long: %s", name);
 }
 
 int hull_socket_listen(int dirfd, const char *name, struct hull_error *err)
 {
-	struct sockaddr_un a = address_below(dirfd, name);
+	struct sockaddr_un a;
+	int r = address_below(dirfd, name, &a, err);
+	if (r < 0)
+		return r;
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return hull_error_errno(err, errno, "make a socket");
 	mode_t old = umask(0177);
-	int r = bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0;
+	r = bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0;
 	umask(old);
 	if (r == 0 && listen(fd, 64) < 0)
 		r = -errno;
@@ -42,12 +48,19 @@ int hull_socket_listen(int dirfd, const char *name, struct hull_error *err)
 
 int hull_socket_connect(int dirfd, const char *name, struct hull_error *err)
 {
-	struct sockaddr_un a = address_below(dirfd, name);
+	struct sockaddr_un a;
+	struct timeval patience = { .tv_sec = CONNECT_TIMEOUT_S };
+	int r = address_below(dirfd, name, &a, err);
+	if (r < 0)
+		return r;
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return hull_error_errno(err, errno, "make a socket");
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		return hull_error_errno(err, errno, "connect to %s", name);
+		/* EAGAIN is what a connect that ran out of SO_SNDTIMEO gives. Source: Linux net/unix/af_unix.c. */
+		return errno == EAGAIN ? hull_error_set(err, ETIMEDOUT, "connect to %s: nobody answers", name)
+				       : hull_error_errno(err, errno, "connect to %s", name);
 	return TAKE_FD(fd);
 }
 

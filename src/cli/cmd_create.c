@@ -20,6 +20,6 @@ int hull_cmd_create(struct hull_cli *cli, int argc, char **argv, struct hull_err
 	int r = hull_options_parse(&usage, options, argc, argv, &first, err);
 	if (r != 0)
 		return r < 0 ? HULL_EXIT_USAGE : HULL_EXIT_OK;
-	r = hull_create(cli, argv[first], &o, NULL, NULL, err);
+	r = hull_create(cli, argv[first], &o, NULL, err);
 	return r < 0 ? hull_cli_exit_code(err) : HULL_EXIT_OK;
 }

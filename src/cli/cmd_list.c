@@ -31,7 +31,7 @@ static int collect(const struct hull_cli *cli, struct entries *ret, struct hull_
 	while ((entry = readdir(dir)) != NULL) {
 		struct hull_error one = HULL_ERROR_INIT;
 		struct hull_state *state;
-		if (strncmp(entry->d_name, ".new-", 5) == 0 || !hull_container_id_valid(entry->d_name))
+		if (!hull_container_id_valid(entry->d_name))
 			continue;
 		int r = hull_state_load(cli->root, entry->d_name, NULL, &state, &one);
 		if (r < 0) {

@@ -25,6 +25,7 @@
 #include "cli/try_bundle.h"
 
 #define WORK_PREFIX "hull-try-"
+#define ID_PREFIX "try-"
 
 static const char *work_parent(void)
 {
@@ -32,8 +33,16 @@ static const char *work_parent(void)
 	return dir && dir[0] == '/' ? dir : "/var/tmp";
 }
 
-/* Removes what a `hull try` left that was killed together with its outer process. The name tells which one it was. */
-static void sweep(const char *parent)
+static void delete_container(const struct hull_cli *cli, pid_t outer)
+{
+	struct hull_error err = HULL_ERROR_INIT;
+	_cleanup_free_ char *id = hull_asprintf(ID_PREFIX "%d", (int)outer);
+	if (hull_delete(cli, id, true, &err) < 0)
+		hull_log_warning("try: delete %s: %s", id, err.message);
+}
+
+/* Removes what a `hull try` left whose outer process was killed. The directory's name tells which one it was. */
+static void sweep(const struct hull_cli *cli, const char *parent)
 {
 	DIR *dir = opendir(parent);
 	struct dirent *entry;
@@ -47,8 +56,10 @@ static void sweep(const char *parent)
 			continue;
 		owner.pid = pid;
 		owner.start_ticks = ticks;
-		if (!hull_procref_alive(&owner))
-			hull_rmtree(dirfd(dir), entry->d_name);
+		if (hull_procref_alive(&owner))
+			continue;
+		delete_container(cli, pid);
+		hull_rmtree(dirfd(dir), entry->d_name);
 	}
 	closedir(dir);
 }
@@ -69,22 +80,27 @@ static int run_inside(const struct hull_cli *cli, const struct hull_try_options 
 		      struct hull_error *err)
 {
 	struct hull_create_options create = { .bundle = work, .foreground = true };
-	_cleanup_free_ char *id = hull_asprintf("try-%d", (int)getppid());
+	_cleanup_free_ char *id = hull_asprintf(ID_PREFIX "%d", (int)getppid());
 	if (hull_try_bundle(o, work, args, err) < 0)
 		return HULL_EXIT_FAILURE;
 	return hull_run(cli, id, &create, false, err);
 }
 
-/* Keeps the inner process informed of signals that were meant for this one; those of a terminal reach both anyway. */
+/*
+ * Passes on signals that were meant for this process; those of a terminal reach both anyway. A program that is PID 1 may ignore the
+ * first SIGINT or SIGTERM, as it may under any runtime; the second ends it.
+ */
 static int wait_for(pid_t inner, int signal_fd)
 {
 	struct signalfd_siginfo info;
-	int status;
+	int status, asked = 0;
 	for (;;) {
 		if (read(signal_fd, &info, sizeof(info)) != sizeof(info))
 			continue;
 		if (info.ssi_signo != SIGCHLD) {
-			if (info.ssi_code <= 0)
+			if ((info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM) && ++asked > 1)
+				kill(inner, SIGKILL);
+			else if (info.ssi_code <= 0)
 				kill(inner, (int)info.ssi_signo);
 			continue;
 		}
@@ -121,6 +137,7 @@ static int try_in(struct hull_cli *cli, const struct hull_try_options *o, char *
 	else
 		code = wait_for(inner, signal_fd);
 	sigprocmask(SIG_SETMASK, &old, NULL);
+	delete_container(cli, outer);
 	int r = hull_rmtree(AT_FDCWD, work);
 	if (r < 0)
 		hull_log_warning("try: remove %s: %s", work, strerror(-r));
@@ -158,7 +175,7 @@ int hull_cmd_try(struct hull_cli *cli, int argc, char **argv, struct hull_error 
 		if (first < argc && strcmp(argv[first], "--") == 0)
 			first++;
 	}
-	sweep(work_parent());
+	sweep(cli, work_parent());
 	int code = try_in(cli, &o, argv + first, err);
 	hull_strv_clear(&o.env);
 	return code;

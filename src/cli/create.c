@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -117,7 +118,7 @@ static struct hull_state *first_state(const struct creation *c)
 static int make_dir(struct creation *c, struct hull_error *err)
 {
 	_cleanup_free_ char *final = hull_path_container(c->cli->root, c->id);
-	_cleanup_free_ char *temp = hull_asprintf("%s/containers/.new-%d-%.200s", c->cli->root, (int)getpid(), c->id);
+	_cleanup_free_ char *temp = hull_path_passing(c->cli->root, c->id);
 	struct stat st;
 
 	/* Asked first for the sake of the common mistake; the rename below is what decides. */
@@ -134,6 +135,9 @@ static int make_dir(struct creation *c, struct hull_error *err)
 		if (r < 0)
 			hull_error_errno(err, r, "write config.json in %s", temp);
 	}
+	/* Until the state names the supervisor no delete may look at it. */
+	if (r == 0 && flock(c->dirfd, LOCK_EX | LOCK_NB) < 0)
+		r = hull_error_errno(err, errno, "lock %s", temp);
 	if (r == 0 && renameat2(AT_FDCWD, temp, AT_FDCWD, final, RENAME_NOREPLACE) < 0)
 		r = errno == EEXIST ? hull_error_set(err, EEXIST, "container with given ID already exists")
 				    : hull_error_errno(err, errno, "make %s", final);
@@ -260,16 +264,21 @@ static int load(struct creation *c, struct hull_error *err)
 static int reach_supervisor(struct creation *c, struct hull_error *err)
 {
 	int fd = -1;
+	pid_t pid;
 	if (c->role == HULL_ROLE_MEMBER) {
+		flock(c->dirfd, LOCK_UN);
 		if (hull_client_connect(c->cli->root, c->pod_id, &c->client, err) < 0)
 			return hull_error_set(err, ESRCH, "pod %s is not running: its sandbox container is gone or was never started", c->pod_id);
 		return 0;
 	}
-	int r = hull_launch_supervisor(c->cli, c->pod_id, &fd, err);
-	if (r < 0)
-		return r;
-	c->client = hull_client_from_fd(fd);
-	return 0;
+	int r = hull_launch_supervisor(c->cli, c->pod_id, &pid, &fd, err);
+	if (r == 0) {
+		c->client = hull_client_from_fd(fd);
+		hull_procref_get(pid, &c->state->supervisor);
+		r = hull_state_write(c->dirfd, c->state, err);
+	}
+	flock(c->dirfd, LOCK_UN);
+	return r;
 }
 
 /* In the foreground this process stands for the container itself. */
@@ -351,7 +360,7 @@ static int create_steps(struct creation *c, pid_t *ret_standin, struct hull_erro
 }
 
 int hull_create(const struct hull_cli *cli, const char *id, const struct hull_create_options *options,
-		int *ret_session_fd, bool *ret_terminal, struct hull_error *err)
+		struct hull_created *ret, struct hull_error *err)
 {
 	struct creation c = { .cli = cli, .id = id, .options = options, .dirfd = -1, .sockets = { -1, -1 }, .terminal = -1 };
 	pid_t standin = 0;
@@ -367,12 +376,13 @@ int hull_create(const struct hull_cli *cli, const char *id, const struct hull_cr
 		hull_client_free(TAKE_PTR(c.client));
 		hull_closep(&c.sockets[0]);
 		hull_closep(&c.sockets[1]);
-		if (hull_delete(cli, id, true, &ignored) < 0)
+		if (hull_delete_own(cli, id, c.dirfd, &ignored) < 0)
 			hull_log_warning("clean up after a failed create: %s", ignored.message);
 	}
-	if (r == 0 && options->foreground) {
-		*ret_session_fd = TAKE_FD(c.sockets[1]);
-		*ret_terminal = c.bundle.spec->process.terminal;
+	if (r == 0 && ret) {
+		ret->dirfd = TAKE_FD(c.dirfd);
+		ret->session_fd = options->foreground ? TAKE_FD(c.sockets[1]) : -1;
+		ret->terminal = c.bundle.spec->process.terminal;
 	}
 	creation_clear(&c);
 	return r;

@@ -14,13 +14,19 @@ struct hull_create_options {
 	bool foreground;               /* the caller stands for the container itself */
 };
 
+/* The descriptors are the caller's to close. */
+struct hull_created {
+	int dirfd;                     /* the container's directory, for hull_delete_own() */
+	int session_fd;                /* in the foreground: the caller's end of the stand-in's pair, else -1 */
+	bool terminal;                 /* the container has one */
+};
+
 /*
- * Creates container `id` up to the moment before its program starts. With `foreground` *ret_session_fd is the caller's end of the
- * stand-in's pair and *ret_terminal whether the container has a terminal; otherwise a stand-in process has been left behind. On an error
- * nothing is left.
+ * Creates container `id` up to the moment before its program starts. Without `foreground` a stand-in process has been left behind. On an
+ * error nothing is left. `ret` may be NULL.
  */
 int hull_create(const struct hull_cli *cli, const char *id, const struct hull_create_options *options,
-		int *ret_session_fd, bool *ret_terminal, struct hull_error *err);
+		struct hull_created *ret, struct hull_error *err);
 
 /* Starts the program of a created container and runs its poststart hooks. */
 int hull_start(const struct hull_cli *cli, const char *id, struct hull_error *err);
@@ -30,3 +36,8 @@ int hull_start(const struct hull_cli *cli, const char *id, struct hull_error *er
  * created one. Not there: -ENOENT, with `force` 0. Of two at the same time both succeed.
  */
 int hull_delete(const struct hull_cli *cli, const char *id, bool force, struct hull_error *err);
+
+/*
+ * As hull_delete() with `force`, of the very container whose directory is open in `dirfd`: one of the same name that came after it stays.
+ */
+int hull_delete_own(const struct hull_cli *cli, const char *id, int dirfd, struct hull_error *err);

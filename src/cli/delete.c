@@ -78,8 +78,11 @@ static int end_container(const struct hull_cli *cli, const struct hull_state *st
 		else if (r < 0 && hull_procref_alive(&state->supervisor))
 			return -ETIMEDOUT;
 	}
-	/* The stand-in follows its supervisor; this only waits for it, so that no process is left behind a delete. */
-	if (state->standin.pid != getpid())
+	/*
+	 * The stand-in follows its supervisor; this only waits for it, so that no process is left behind a delete. A `hull run` in the
+	 * foreground made the container and stands for it: it ends by itself, after a delete of its own that waits for this one.
+	 */
+	if (state->standin.pid != state->creator.pid)
 		end_process(&state->standin, SUPERVISOR_EXIT_MS);
 	return 0;
 }
@@ -106,8 +109,13 @@ static int remove_dirs(const struct hull_cli *cli, const char *id, const char *c
 	int r = hull_rmtree(AT_FDCWD, pod_dir);
 	if (r < 0)
 		return hull_error_errno(err, r, "remove %s", pod_dir);
-	r = hull_rmtree(AT_FDCWD, container_dir);
-	return r < 0 ? hull_error_errno(err, r, "remove %s", container_dir) : 0;
+	/* The name goes at once, with all that was known: nobody sees half a container. */
+	_cleanup_free_ char *passing = hull_path_passing(cli->root, id);
+	hull_rmtree(AT_FDCWD, passing);
+	if (renameat(AT_FDCWD, container_dir, AT_FDCWD, passing) < 0)
+		return hull_error_errno(err, errno, "remove %s", container_dir);
+	r = hull_rmtree(AT_FDCWD, passing);
+	return r < 0 ? hull_error_errno(err, r, "remove %s", passing) : 0;
 }
 
 /* Whether the container may go without --force. Source: runc deletes created containers too. */
@@ -156,6 +164,20 @@ static int delete_locked(const struct hull_cli *cli, const char *id, bool force,
 	return r;
 }
 
+static int delete_dir(const struct hull_cli *cli, const char *id, bool force, int dirfd, struct hull_error *err)
+{
+	_cleanup_free_ char *path = hull_path_container(cli->root, id);
+	int r = lock_dir(dirfd, path, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	return delete_locked(cli, id, force, dirfd, path, err);
+}
+
+int hull_delete_own(const struct hull_cli *cli, const char *id, int dirfd, struct hull_error *err)
+{
+	return delete_dir(cli, id, true, dirfd, err);
+}
+
 int hull_delete(const struct hull_cli *cli, const char *id, bool force, struct hull_error *err)
 {
 	hull_paths_sweep(cli->root);
@@ -167,9 +189,5 @@ int hull_delete(const struct hull_cli *cli, const char *id, bool force, struct h
 		}
 		return dirfd;
 	}
-	_cleanup_free_ char *path = hull_path_container(cli->root, id);
-	int r = lock_dir(dirfd, path, err);
-	if (r != 0)
-		return r < 0 ? r : 0;
-	return delete_locked(cli, id, force, dirfd, path, err);
+	return delete_dir(cli, id, force, dirfd, err);
 }

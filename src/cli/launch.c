@@ -15,18 +15,20 @@
 #include "cli/client.h"
 #include "pod/paths.h"
 
-/* In the child: the program keeps only stdio and the descriptors named here. Reports errno of exec on `report`. */
+/* In the child: the program keeps only stdio and the descriptors named here. Reports its pid on `report`, then errno if exec fails. */
 static _Noreturn void exec_clean(const char *path, char *const *argv, const int *keep, int n_keep, int report)
 {
 	char search[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", config[4096];
 	char *env[] = { search, NULL, NULL };
 	const char *named = getenv("HULL_CONFIG");
+	const int pid = getpid();
 
 	if (named && snprintf(config, sizeof(config), "HULL_CONFIG=%s", named) < (int)sizeof(config))
 		env[1] = config;
 	for (int i = 0; i < n_keep; i++)
 		hull_fd_cloexec(keep[i], false);
 	hull_signals_reset();
+	(void)!write(report, &pid, sizeof(pid));
 	execve(path, argv, env);
 	int saved = errno;
 	(void)!write(report, &saved, sizeof(saved));
@@ -37,7 +39,7 @@ static _Noreturn void exec_clean(const char *path, char *const *argv, const int 
 static int spawn(const char *path, char *const *argv, const int *keep, int n_keep, bool orphan, pid_t *ret_pid,
 		 struct hull_error *err)
 {
-	int report[2], failed = 0;
+	int report[2], started = 0, failed = 0;
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return hull_error_errno(err, errno, "make a pipe");
 
@@ -57,31 +59,35 @@ static int spawn(const char *path, char *const *argv, const int *keep, int n_kee
 	}
 	if (orphan)
 		waitpid(pid, NULL, 0);
-	ssize_t n = read(report[0], &failed, sizeof(failed));
+	if (read(report[0], &started, sizeof(started)) != sizeof(started))
+		failed = EAGAIN;
+	else if (read(report[0], &failed, sizeof(failed)) != sizeof(failed))
+		failed = 0;
 	close(report[0]);
-	if (n == sizeof(failed)) {
+	if (failed) {
 		if (!orphan)
 			waitpid(pid, NULL, 0);
 		return hull_error_errno(err, failed, "run %s", path);
 	}
-	*ret_pid = pid;
+	*ret_pid = started;
 	return 0;
 }
 
 static int open_pod_dir(const struct hull_cli *cli, const char *pod_id, struct hull_error *err)
 {
 	_cleanup_free_ char *dir = hull_path_pod(cli->root, pod_id);
-	if (mkdir(dir, 0711) < 0) {
-		if (errno == EEXIST)
-			return hull_error_set(err, EEXIST, "pod %s exists already; `hull delete --force %s` removes what is left of it",
-					      pod_id, pod_id);
+	/* Whoever has the container's name has the pod's: what lies there was left by somebody who had it before. */
+	int r = hull_rmtree(AT_FDCWD, dir);
+	if (r < 0)
+		return hull_error_errno(err, r, "remove what was left in %s", dir);
+	if (mkdir(dir, 0711) < 0)
 		return hull_error_errno(err, errno, "make %s", dir);
-	}
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? hull_error_errno(err, errno, "open %s", dir) : fd;
 }
 
-int hull_launch_supervisor(const struct hull_cli *cli, const char *pod_id, int *ret_fd, struct hull_error *err)
+int hull_launch_supervisor(const struct hull_cli *cli, const char *pod_id, pid_t *ret_pid, int *ret_fd,
+			   struct hull_error *err)
 {
 	_cleanup_close_ int dirfd = open_pod_dir(cli, pod_id, err);
 	if (dirfd < 0)
@@ -104,8 +110,7 @@ int hull_launch_supervisor(const struct hull_cli *cli, const char *pod_id, int *
 	hull_strv_addf(&argv, "%d", listener);
 	if (cli->debug)
 		hull_strv_add(&argv, "--debug");
-	pid_t pid;
-	int r = spawn(path, argv.v, &listener, 1, true, &pid, err);
+	int r = spawn(path, argv.v, &listener, 1, true, ret_pid, err);
 	hull_strv_clear(&argv);
 	if (r < 0)
 		return r;

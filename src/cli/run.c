@@ -41,14 +41,16 @@ static int attend(const struct hull_cli *cli, const char *id, int socket, bool t
 int hull_run(const struct hull_cli *cli, const char *id, const struct hull_create_options *options, bool keep,
 	     struct hull_error *err)
 {
-	_cleanup_close_ int socket = -1;
-	bool terminal = false, over = false;
+	struct hull_created created;
+	bool over = false;
 	int code = HULL_EXIT_OK;
 
-	if (hull_create(cli, id, options, &socket, &terminal, err) < 0)
+	if (hull_create(cli, id, options, &created, err) < 0)
 		return hull_cli_exit_code(err);
+	_cleanup_close_ int dirfd = created.dirfd;
+	_cleanup_close_ int socket = created.session_fd;
 	if (options->foreground) {
-		code = attend(cli, id, socket, terminal, err);
+		code = attend(cli, id, socket, created.terminal, err);
 		over = true;
 	} else if (hull_start(cli, id, err) < 0) {
 		code = hull_cli_exit_code(err);
@@ -58,7 +60,7 @@ int hull_run(const struct hull_cli *cli, const char *id, const struct hull_creat
 	/* In the foreground the container is over; in the background only one that could not be started goes. */
 	if (over && !keep) {
 		struct hull_error delete_err = HULL_ERROR_INIT;
-		if (hull_delete(cli, id, true, &delete_err) < 0)
+		if (hull_delete_own(cli, id, dirfd, &delete_err) < 0)
 			hull_log_warning("delete %s: %s", id, delete_err.message);
 	}
 	return code;
