@@ -200,8 +200,8 @@ static void leftovers_of_dead_creators_are_swept(void **unused)
 {
 	(void)unused;
 	struct hull_error err = HULL_ERROR_INIT;
-	_cleanup_free_ char *dead = hull_asprintf("%s/containers/.new-999999999-web", dir);
-	_cleanup_free_ char *alive = hull_asprintf("%s/containers/.new-%d-web", dir, (int)getpid());
+	_cleanup_free_ char *dead = hull_asprintf("%s/containers/:999999999:web", dir);
+	_cleanup_free_ char *alive = hull_asprintf("%s/containers/:%d:web", dir, (int)getpid());
 	assert_int_equal(hull_paths_prepare(dir, &err), 0);
 	assert_int_equal(hull_mkdir_p(dead, 0700), 0);
 	assert_int_equal(hull_mkdir_p(alive, 0700), 0);

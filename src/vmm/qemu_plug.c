@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Devices that come and go while the guest runs.
+ *
+ * To plug one takes three commands: hand QEMU a descriptor, make a backend of it, make the device. Each kind of
+ * device is a table of these with the command that undoes each. A failure undoes the steps before it; an
+ * unplug asks the guest to let go and then undoes the same steps.
+ */
+#include "vmm/qemu_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+
+#define STEPS 3
+#define ID_MAX 32
+#define SERIAL_MAX 20
+
+struct step {
+	const char *command;
+	struct json_object *(*args)(const struct hull_qemu_device *d);
+	const char *undo;                                               /* NULL: nothing to undo */
+	struct json_object *(*undo_args)(const struct hull_qemu_device *d);
+};
+
+struct kind {
+	const char *name;
+	struct step steps[STEPS];                                       /* the first one carries the descriptor */
+};
+
+struct hull_qemu_device {
+	struct hull_qemu_device *next;
+	const struct kind *kind;
+	struct hull_qemu_op *op;       /* that works on it, if any */
+	char name[ID_MAX + 1];         /* what the caller calls it */
+	char id[ID_MAX + 8];           /* what QEMU calls it, and its backend, and the descriptor */
+	unsigned port, fdset;
+	bool readonly, is_block_device;
+	bool deleted;                  /* the guest has let go of it; the backend is still there */
+	char *detail;                  /* serial, MAC or tag */
+};
+
+static struct json_object *fdset_args(const struct hull_qemu_device *d)
+{
+	struct json_object *args = json_object_new_object();
+	json_object_object_add(args, "fdset-id", json_object_new_int64(d->fdset));
+	return args;
+}
+
+static struct json_object *fdname_args(const struct hull_qemu_device *d)
+{
+	return hull_qemu_object("fdname", d->id, NULL);
+}
+
+static struct json_object *id_args(const struct hull_qemu_device *d)
+{
+	return hull_qemu_object("id", d->id, NULL);
+}
+
+/* What all virtio devices of ours have in common, and the two members by which the kinds differ. */
+static struct json_object *virtio_args(const struct hull_qemu_device *d, const char *driver, const char *backend_member,
+				       const char *detail_member)
+{
+	char bus[16];
+	snprintf(bus, sizeof(bus), HULL_QEMU_PORT_PREFIX "%u", d->port);
+	return hull_qemu_object("driver", driver, "id", d->id, "bus", bus, "disable-legacy", "on", "romfile", "",
+				backend_member, d->id, detail_member, d->detail, NULL);
+}
+
+static struct json_object *blockdev_args(const struct hull_qemu_device *d)
+{
+	char path[32];
+	snprintf(path, sizeof(path), "/dev/fdset/%u", d->fdset);
+	struct json_object *args = hull_qemu_object("driver", d->is_block_device ? "host_device" : "file",
+						    "node-name", d->id, "filename", path, "discard", "unmap", NULL);
+	json_object_object_add(args, "read-only", json_object_new_boolean(d->readonly));
+	return args;
+}
+
+static struct json_object *node_args(const struct hull_qemu_device *d)
+{
+	return hull_qemu_object("node-name", d->id, NULL);
+}
+
+static struct json_object *disk_device_args(const struct hull_qemu_device *d)
+{
+	return virtio_args(d, "virtio-blk-pci", "drive", "serial");
+}
+
+static struct json_object *netdev_args(const struct hull_qemu_device *d)
+{
+	return hull_qemu_object("type", "tap", "id", d->id, "fd", d->id, NULL);
+}
+
+static struct json_object *nic_device_args(const struct hull_qemu_device *d)
+{
+	return virtio_args(d, "virtio-net-pci", "netdev", "mac");
+}
+
+static struct json_object *chardev_args(const struct hull_qemu_device *d)
+{
+	struct json_object *addr = hull_qemu_object("type", "fd", NULL);
+	json_object_object_add(addr, "data", hull_qemu_object("str", d->id, NULL));
+	struct json_object *socket = json_object_new_object();
+	json_object_object_add(socket, "addr", addr);
+	json_object_object_add(socket, "server", json_object_new_boolean(false));
+	struct json_object *backend = hull_qemu_object("type", "socket", NULL);
+	json_object_object_add(backend, "data", socket);
+	struct json_object *args = id_args(d);
+	json_object_object_add(args, "backend", backend);
+	return args;
+}
+
+static struct json_object *share_device_args(const struct hull_qemu_device *d)
+{
+	struct json_object *args = virtio_args(d, "vhost-user-fs-pci", "chardev", "tag");
+	/* This one is modern only and does not know the property. */
+	json_object_object_del(args, "disable-legacy");
+	json_object_object_add(args, "queue-size", json_object_new_int(1024));
+	return args;
+}
+
+/* A backend takes the named descriptor over; closefd then only matters when the backend was never made. */
+static const struct kind disk_kind = { "disk", {
+	{ "add-fd", fdset_args, "remove-fd", fdset_args },
+	{ "blockdev-add", blockdev_args, "blockdev-del", node_args },
+	{ "device_add", disk_device_args, NULL, NULL },
+} };
+static const struct kind nic_kind = { "nic", {
+	{ "getfd", fdname_args, "closefd", fdname_args },
+	{ "netdev_add", netdev_args, "netdev_del", id_args },
+	{ "device_add", nic_device_args, NULL, NULL },
+} };
+static const struct kind share_kind = { "share", {
+	{ "getfd", fdname_args, "closefd", fdname_args },
+	{ "chardev-add", chardev_args, "chardev-remove", id_args },
+	{ "device_add", share_device_args, NULL, NULL },
+} };
+
+static void device_free(struct hull_vmm *vm, struct hull_qemu_device *d)
+{
+	struct hull_qemu_device **p = &vm->devices;
+	while (*p != d)
+		p = &(*p)->next;
+	*p = d->next;
+	free(d->detail);
+	free(d);
+}
+
+void hull_qemu_devices_free(struct hull_vmm *vm)
+{
+	while (vm->devices)
+		device_free(vm, vm->devices);
+}
+
+static struct hull_qemu_device *find(struct hull_vmm *vm, const struct kind *kind, const char *name)
+{
+	for (struct hull_qemu_device *d = vm->devices; d; d = d->next)
+		if (d->kind == kind && strcmp(d->name, name) == 0)
+			return d;
+	return NULL;
+}
+
+/* The lowest free port, or -1. */
+static int free_port(const struct hull_vmm *vm)
+{
+	uint64_t used = 0;
+	for (const struct hull_qemu_device *d = vm->devices; d; d = d->next)
+		used |= UINT64_C(1) << d->port;
+	for (unsigned port = 0; port < vm->ports; port++)
+		if (!(used & UINT64_C(1) << port))
+			return (int)port;
+	return -1;
+}
+
+static bool name_valid(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+	return n > 0 && n <= ID_MAX && name[n] == '\0';
+}
+
+static void undo(void *data, struct json_object *ret, const struct hull_error *err);
+
+/* The guest let go unasked, or after whoever asked had given up: the backend goes all the same. */
+static void clean_up(struct hull_vmm *vm, struct hull_qemu_device *d)
+{
+	struct hull_qemu_op *op = hull_qemu_op_new(vm, NULL, NULL, "clean up after %.40s", d->id);
+	op->device = d;
+	op->step = STEPS;
+	d->op = op;
+	undo(op, NULL, NULL);
+}
+
+void hull_qemu_device_released(struct hull_vmm *vm, struct hull_qemu_device *d)
+{
+	d->op = NULL;
+	if (d->deleted && vm->state != HULL_QEMU_GONE)
+		clean_up(vm, d);
+}
+
+/* Undoes the steps below op->step, newest first. What fails to be undone was not there, or goes with the process. */
+static void undo(void *data, struct json_object *ret, const struct hull_error *err)
+{
+	struct hull_qemu_op *op = data;
+	while (op->step > 0) {
+		const struct step *step = &op->device->kind->steps[--op->step];
+		if (step->undo) {
+			hull_qemu_op_send(op, step->undo, step->undo_args(op->device), -1, undo);
+			return;
+		}
+	}
+	device_free(op->vm, op->device);
+	op->device = NULL;
+	hull_qemu_op_finish(op);
+}
+
+static void next_step(struct hull_qemu_op *op);
+
+static void step_done(void *data, struct json_object *ret, const struct hull_error *err)
+{
+	struct hull_qemu_op *op = data;
+	hull_closep(&op->fd);
+	if (err) {
+		op->error = *err;
+		hull_error_wrap(&op->error, "%s", op->device->kind->steps[op->step].command);
+		undo(op, NULL, NULL);
+		return;
+	}
+	op->step++;
+	next_step(op);
+}
+
+static void next_step(struct hull_qemu_op *op)
+{
+	if (op->step == STEPS) {
+		hull_qemu_op_finish(op);
+		return;
+	}
+	const struct step *step = &op->device->kind->steps[op->step];
+	hull_qemu_op_send(op, step->command, step->args(op->device), op->step == 0 ? op->fd : -1, step_done);
+}
+
+/* Starts to plug. `fd` is taken over. */
+static void plug(struct hull_vmm *vm, const struct kind *kind, const char *name, int fd, const char *detail,
+		 bool readonly, hull_vmm_done_fn done, void *data)
+{
+	struct hull_qemu_op *op = hull_qemu_op_new(vm, done, data, "plug %s %.32s", kind->name, name);
+	struct stat st;
+	int port = free_port(vm);
+
+	op->fd = fd;
+	if (!name_valid(name)) {
+		hull_qemu_op_refuse(op, EINVAL, "not a device name");
+	} else if (find(vm, kind, name)) {
+		hull_qemu_op_refuse(op, EEXIST, "it is there already");
+	} else if (port < 0) {
+		hull_qemu_op_refuse(op, ENOSPC, "all %u hot-plug ports are taken", vm->ports);
+	} else if (fstat(fd, &st) < 0) {
+		hull_qemu_op_refuse(op, errno, "%s", strerror(errno));
+	} else {
+		struct hull_qemu_device *d = hull_new(struct hull_qemu_device, 1);
+		d->kind = kind;
+		snprintf(d->name, sizeof(d->name), "%s", name);
+		snprintf(d->id, sizeof(d->id), "%s-%s", kind->name, name);
+		d->port = (unsigned)port;
+		d->fdset = ++vm->serial_number;
+		d->readonly = readonly;
+		d->is_block_device = S_ISBLK(st.st_mode);
+		d->detail = detail ? hull_strdup(detail) : NULL;
+		d->next = vm->devices;
+		vm->devices = d;
+		d->op = op;
+		op->device = d;
+		next_step(op);
+	}
+}
+
+/*
+ * A descriptor for QEMU with exactly the access that is wanted, or -errno: a read-only disk must not be writable by
+ * a QEMU that its guest has taken over.
+ */
+static int disk_fd(const struct hull_disk *disk)
+{
+	char path[32];
+	int flags = fcntl(disk->fd, F_GETFL);
+	if (flags < 0)
+		return -errno;
+	int access = flags & O_ACCMODE;
+	if (!disk->readonly && access != O_RDWR)
+		return -EACCES;
+	int fd = disk->readonly && access != O_RDONLY ?
+		open(hull_fd_path(disk->fd, path), O_RDONLY | O_CLOEXEC) :
+		fcntl(disk->fd, F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? -errno : fd;
+}
+
+void hull_qemu_add_disk(struct hull_vmm *vm, const struct hull_disk *disk, hull_vmm_done_fn done, void *data)
+{
+	int fd = disk_fd(disk);
+	if (fd < 0 || (disk->serial && strlen(disk->serial) > SERIAL_MAX)) {
+		struct hull_qemu_op *op = hull_qemu_op_new(vm, done, data, "plug disk %.32s", disk->id);
+		op->fd = fd < 0 ? -1 : fd;
+		hull_qemu_op_refuse(op, fd < 0 ? -fd : EINVAL, "%s",
+				    fd < 0 ? strerror(-fd) : "the serial is longer than 20 bytes");
+		return;
+	}
+	plug(vm, &disk_kind, disk->id, fd, disk->serial, disk->readonly, done, data);
+}
+
+void hull_qemu_add_nic(struct hull_vmm *vm, const struct hull_nic *nic, hull_vmm_done_fn done, void *data)
+{
+	plug(vm, &nic_kind, nic->id, fcntl(nic->tap_fd, F_DUPFD_CLOEXEC, 3), nic->mac, false, done, data);
+}
+
+void hull_qemu_add_share(struct hull_vmm *vm, int share_fd, const char *tag, hull_vmm_done_fn done, void *data)
+{
+	char name[16];
+	snprintf(name, sizeof(name), "%u", ++vm->serial_number);
+	plug(vm, &share_kind, name, share_fd, tag, false, done, data);
+}
+
+/* QEMU passed the request on; DEVICE_DELETED says when the guest has let go, and may have said so already. */
+static void deletion_requested(void *data, struct json_object *ret, const struct hull_error *err)
+{
+	struct hull_qemu_op *op = data;
+	/* An earlier request that the guest has not answered yet is as good. Source: QEMU softmmu/qdev-monitor.c. */
+	if (err && !strstr(err->message, "in the process of unplug")) {
+		op->error = *err;
+		hull_qemu_op_finish(op);
+	} else if (op->device->deleted) {
+		op->step = STEPS;
+		undo(op, NULL, NULL);
+	} else {
+		hull_qemu_op_wait(op, HULL_QEMU_UNPLUG_MS);
+	}
+}
+
+static void unplug(struct hull_vmm *vm, const struct kind *kind, const char *name, hull_vmm_done_fn done, void *data)
+{
+	struct hull_qemu_op *op = hull_qemu_op_new(vm, done, data, "unplug %s %.32s", kind->name, name);
+	struct hull_qemu_device *d = find(vm, kind, name);
+
+	if (!d) {
+		hull_qemu_op_refuse(op, ENOENT, "there is none");
+	} else if (d->op) {
+		hull_qemu_op_refuse(op, EBUSY, "it is being plugged or unplugged");
+	} else {
+		d->op = op;
+		op->device = d;
+		hull_qemu_op_send(op, "device_del", id_args(d), -1, deletion_requested);
+	}
+}
+
+void hull_qemu_remove_disk(struct hull_vmm *vm, const char *id, hull_vmm_done_fn done, void *data)
+{
+	unplug(vm, &disk_kind, id, done, data);
+}
+
+void hull_qemu_remove_nic(struct hull_vmm *vm, const char *id, hull_vmm_done_fn done, void *data)
+{
+	unplug(vm, &nic_kind, id, done, data);
+}
+
+void hull_qemu_device_deleted(struct hull_vmm *vm, const char *id, bool refused)
+{
+	struct hull_qemu_device *d = vm->devices;
+	while (d && strcmp(d->id, id) != 0)
+		d = d->next;
+	if (!d)
+		return;
+	if (refused) {
+		if (d->op && d->op->waiting)
+			hull_qemu_op_refuse(d->op, EBUSY, "the guest refuses to let go of it");
+		return;
+	}
+	d->deleted = true;
+	if (!d->op) {
+		clean_up(vm, d);
+	} else if (d->op->waiting) {
+		d->op->step = STEPS;
+		undo(d->op, NULL, NULL);
+	}
+}
