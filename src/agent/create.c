@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* CreateContainer: from the request to the launcher. */
+#include "agent/agent.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <linux/sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "agent/boot.h"
+#include "agent/cgroup.h"
+#include "agent/child.h"
+#include "agent/serve.h"
+#include "base/cleanup.h"
+#include "base/units.h"
+
+/*
+ * `path` of a pid or user namespace: HULL_RUN_DIR "/ns/<container id>" names that container's, anything else means the
+ * pod's, that is, its first container's. Network, IPC and UTS namespaces of the pod are the VM's own.
+ */
+static struct hull_container *namespace_owner(struct hull_container *container, const char *path)
+{
+	const char *prefix = HULL_RUN_DIR "/ns/";
+	const char *id = container->agent->pod_container;
+	if (strncmp(path, prefix, strlen(prefix)) == 0)
+		id = path + strlen(prefix);
+	struct hull_container *owner = id ? hull_container_find(container->agent, id) : NULL;
+	return owner == container ? NULL : owner;
+}
+
+static int join_namespace(struct hull_container *container, enum hull_oci_ns_type type, const char *name, int *ret,
+			  struct hull_error *err)
+{
+	const char *path = container->spec->namespaces[type].path;
+	if (!path)
+		return 0;
+	struct hull_container *owner = namespace_owner(container, path);
+	if (!owner || !owner->init || owner->init->pidfd < 0 || owner->init->exited_at_ns)
+		return hull_error_set(err, ESRCH, "the %s namespace to join has no living container", name);
+	if (type == HULL_NS_USER && !owner->user_namespace)
+		return hull_error_set(err, EINVAL, "container %s has no user namespace to join", owner->id);
+	*ret = owner->init->pidfd;
+	if (type == HULL_NS_USER && container->n_uid_map == 0 && owner->n_uid_map) {
+		container->uid_map = hull_memdup(owner->uid_map, owner->n_uid_map * sizeof(*owner->uid_map));
+		container->n_uid_map = owner->n_uid_map;
+	}
+	return 0;
+}
+
+static void take_maps(struct hull_container *container)
+{
+	struct hull_oci_spec *spec = container->spec;
+	container->uid_map = TAKE_PTR(spec->uid_mappings);
+	container->gid_map = TAKE_PTR(spec->gid_mappings);
+	container->n_uid_map = spec->n_uid_mappings;
+	container->n_gid_map = spec->n_gid_mappings;
+	spec->n_uid_mappings = spec->n_gid_mappings = 0;
+}
+
+static int check_namespaces(const struct hull_oci_spec *spec, struct hull_error *err)
+{
+	if (!spec->namespaces[HULL_NS_PID].present)
+		return hull_error_set(err, EINVAL, "linux.namespaces: the VM's own pid namespace is not for containers");
+	if (!spec->namespaces[HULL_NS_MOUNT].present)
+		return hull_error_set(err, EINVAL, "linux.namespaces: the VM's own mount namespace is not for containers");
+	return 0;
+}
+
+/* What is decided once and kept for exec. */
+static int decide(struct hull_container *container, const Hull__Agent__V1__CreateContainerRequest *request,
+		  struct hull_child *child, struct hull_error *err)
+{
+	const struct hull_oci_spec *spec = container->spec;
+	const struct hull_oci_namespace *ns = spec->namespaces;
+	bool first = strcmp(container->agent->pod_container, container->id) == 0;
+
+	if (check_namespaces(spec, err) < 0)
+		return -err->code;
+	container->user_namespace = ns[HULL_NS_USER].present;
+	container->shares_pid = ns[HULL_NS_PID].path != NULL;
+	container->new_keyring = !request->no_new_keyring;
+	container->has_personality = spec->has_personality;
+	container->personality = spec->personality;
+	take_maps(container);
+
+	/* The first container's host name is the pod's. A later one with a UTS namespace of its own gets one. */
+	child->own_uts = !first && ns[HULL_NS_UTS].present && !ns[HULL_NS_UTS].path;
+	child->sets_hostname = ns[HULL_NS_UTS].present && !ns[HULL_NS_UTS].path;
+	container->exec_namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWCGROUP |
+				     (child->own_uts ? CLONE_NEWUTS : 0) |
+				     (container->user_namespace ? CLONE_NEWUSER : 0) |
+				     (ns[HULL_NS_TIME].present ? CLONE_NEWTIME : 0);
+	if (join_namespace(container, HULL_NS_PID, "pid", &child->join_pid, err) < 0 ||
+	    join_namespace(container, HULL_NS_USER, "user", &child->join_user, err) < 0)
+		return -err->code;
+	return 0;
+}
+
+static int apply_resources(struct hull_container *container, struct hull_error *err)
+{
+	static const struct hull_oci_resources none;
+	const struct hull_oci_spec *spec = container->spec;
+	return hull_cgroup_apply(container->cgroup_fd, spec->has_resources ? &spec->resources : &none, err);
+}
+
+static int create(struct hull_container *container, const Hull__Agent__V1__CreateContainerRequest *message,
+		  struct hull_rpc_request *request, struct hull_error *err)
+{
+	struct hull_oci_spec *spec = container->spec;
+	struct hull_child child = {
+		.container_id = container->id, .process = &spec->process, .spec = spec, .rootfs = message->rootfs,
+		.readonly_rootfs = message->readonly_rootfs, .cgroup_fd = -1, .join_pid = -1, .join_user = -1, .target = -1,
+	};
+	const bool connected[3] = { message->has_stdin, message->has_stdout, message->has_stderr };
+
+	if (decide(container, message, &child, err) < 0 || apply_resources(container, err) < 0)
+		return -err->code;
+	container->seccomp_fd = memfd_create("seccomp", MFD_CLOEXEC);
+	if (container->seccomp_fd < 0)
+		return hull_error_errno(err, errno, "memfd_create");
+	child.seccomp_fd = container->seccomp_fd;
+	child.user_namespace = container->user_namespace;
+	child.new_keyring = container->new_keyring;
+	child.has_personality = container->has_personality;
+	child.personality = container->personality;
+
+	container->init = hull_process_new(container, "", spec->process.terminal);
+	return hull_launch(container->init, &child, hull_child_create, connected, request, err);
+}
+
+void hull_handle_create_container(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data)
+{
+	const Hull__Agent__V1__CreateContainerRequest *m = (const Hull__Agent__V1__CreateContainerRequest *)message;
+	struct hull_agent *agent = data;
+	struct hull_error err = HULL_ERROR_INIT;
+	struct hull_oci_spec *spec = NULL;
+
+	if (!hull_container_id_valid(m->container_id)) {
+		hull_rpc_fail(request, HULL_RPC_INVALID_ARGUMENT, "invalid container id");
+		return;
+	}
+	if (hull_container_find(agent, m->container_id)) {
+		hull_rpc_fail(request, HULL_RPC_ALREADY_EXISTS, "container %s exists in the VM", m->container_id);
+		return;
+	}
+	if (agent->n_containers >= HULL_AGENT_CONTAINERS_MAX || agent->n_processes >= HULL_AGENT_PROCESSES_MAX) {
+		hull_rpc_fail(request, HULL_RPC_RESOURCE_EXHAUSTED, "too many containers in the VM");
+		return;
+	}
+	if (hull_oci_spec_parse((const char *)m->spec_json.data, m->spec_json.len, &spec, &err) < 0) {
+		hull_rpc_fail_error(request, &err);
+		return;
+	}
+	if (!spec->has_process || spec->process.args.n == 0) {
+		hull_oci_spec_free(spec);
+		hull_rpc_fail(request, HULL_RPC_INVALID_ARGUMENT, "process.args: nothing to execute");
+		return;
+	}
+	hull_boot_update_reserve();
+	struct hull_container *container = hull_container_new(agent, m->container_id, &err);
+	if (!container) {
+		hull_oci_spec_free(spec);
+		hull_rpc_fail_error(request, &err);
+		return;
+	}
+	container->spec = spec;
+	if (create(container, m, request, &err) < 0) {
+		hull_error_wrap(&err, "unable to start container process");
+		hull_container_destroy(container, request, &err);
+	}
+}
