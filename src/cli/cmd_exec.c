@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -190,10 +192,20 @@ static int write_pid(const char *path, pid_t pid, struct hull_error *err)
 
 static int start_detached(struct exec *x, struct hull_error *err)
 {
-	pid_t pid;
+	struct hull_standin standin = HULL_STANDIN_INIT;
 	_cleanup_free_ char *title = hull_asprintf("%s exec %s", x->id, x->process->args.v[0]);
-	int r = hull_launch_standin(x->sockets[1], x->terminal, title, &pid, err);
-	return r < 0 ? r : write_pid(x->o->pid_file, pid, err);
+	int r = hull_launch_standin(x->sockets[1], x->terminal, title, NULL, &standin, err);
+	if (r == 0)
+		r = hull_launch_release(&standin, err);
+	if (r < 0)
+		return r;
+	r = write_pid(x->o->pid_file, standin.pid, err);
+	if (r < 0) {
+		/* The process ends with it. */
+		kill(standin.pid, SIGKILL);
+		waitpid(standin.pid, NULL, 0);
+	}
+	return r;
 }
 
 /* Runs the exec to its end in the foreground, or leaves a stand-in behind. Returns an exit code. */

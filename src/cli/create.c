@@ -21,6 +21,7 @@
 #include "cli/hooks.h"
 #include "cli/launch.h"
 #include "cli/netns.h"
+#include "pod/config.h"
 #include "pod/paths.h"
 #include "pod/role.h"
 #include "pod/state.h"
@@ -29,6 +30,7 @@
 /* Covers a boot under emulation on a busy host (hull.conf: boot_timeout bounds it from within). */
 #define CREATE_TIMEOUT_MS (10 * 60 * 1000)
 #define START_TIMEOUT_MS 60000
+#define POD_LOG_MAX_BYTES (2u << 20)
 
 /* Everything that a creation holds until it is done. */
 struct creation {
@@ -45,6 +47,8 @@ struct creation {
 	struct hull_client *client;
 	int sockets[2];                /* the stand-in's pair: [0] the supervisor's end */
 	int terminal;                  /* pty slave, or -1 */
+	struct hull_mirror *mirror;
+	struct hull_standin standin;   /* pid: this process' own in the foreground */
 
 	int *fds;                      /* descriptors of the Create request; those from n_borrowed on are owned */
 	size_t n_fds, n_borrowed;
@@ -55,6 +59,8 @@ struct creation {
 static void creation_clear(struct creation *c)
 {
 	hull_client_free(c->client);
+	hull_launch_abandon(&c->standin);
+	hull_mirror_free(c->mirror);
 	for (size_t i = c->n_borrowed; i < c->n_fds; i++)
 		hull_closep(&c->fds[i]);
 	hull_closep(&c->sockets[0]);
@@ -241,6 +247,17 @@ static int check_terminal(const struct creation *c, struct hull_error *err)
 
 /* ---- the steps */
 
+/* The supervisor reads the configuration, too; here its errors come before anything exists. */
+static int check_config(struct hull_error *err)
+{
+	struct hull_config *config = NULL;
+	int r = hull_config_load(&config, err);
+	if (r == 0)
+		r = hull_config_check_files(config, err);
+	hull_config_free(config);
+	return r;
+}
+
 static int load(struct creation *c, struct hull_error *err)
 {
 	const struct hull_oci_spec *spec;
@@ -254,8 +271,12 @@ static int load(struct creation *c, struct hull_error *err)
 	r = hull_role_find(spec, c->id, &c->role, &c->pod_id, err);
 	if (r < 0)
 		return hull_error_wrap(err, "config.json");
-	if (spec->namespaces[HULL_NS_NETWORK].path && c->role != HULL_ROLE_MEMBER)
+	if (c->role != HULL_ROLE_MEMBER)
+		r = hull_oci_spec_check_own_network(spec, err);
+	if (r == 0 && spec->namespaces[HULL_NS_NETWORK].path && c->role != HULL_ROLE_MEMBER)
 		r = hull_netns_check(spec->namespaces[HULL_NS_NETWORK].path, err);
+	if (r == 0 && c->role != HULL_ROLE_MEMBER)
+		r = check_config(err);
 	for (size_t i = 0; i < spec->ignored.n; i++)
 		hull_log_info("config.json: %s has no effect in a VM and is ignored", spec->ignored.v[i]);
 	return r;
@@ -282,13 +303,38 @@ static int reach_supervisor(struct creation *c, struct hull_error *err)
 }
 
 /* In the foreground this process stands for the container itself. */
-static int start_standin(struct creation *c, pid_t *ret_pid, struct hull_error *err)
+static int start_standin(struct creation *c, struct hull_error *err)
 {
-	*ret_pid = getpid();
-	return c->options->foreground ? 0 : hull_launch_standin(c->sockets[1], c->terminal, c->id, ret_pid, err);
+	c->standin.pid = getpid();
+	if (c->options->foreground)
+		return 0;
+	_cleanup_free_ char *mount_point = hull_path_container(c->cli->root, c->id);
+	int r = hull_mirror_prepare(&c->bundle, mount_point, &c->mirror, err);
+	return r < 0 ? r : hull_launch_standin(c->sockets[1], c->terminal, c->id, c->mirror, &c->standin, err);
 }
 
-static int request_create(struct creation *c, Hull__Pod__V1__Stdio *stdio, pid_t standin, struct hull_error *err)
+static int release_standin(struct creation *c, struct hull_error *err)
+{
+	return c->options->foreground ? 0 : hull_launch_release(&c->standin, err);
+}
+
+/* A supervisor that could not even begin has said why in its log. */
+static void explain_supervisor_end(const struct creation *c, struct hull_error *err)
+{
+	_cleanup_free_ char *dir = hull_path_pod(c->cli->root, c->pod_id);
+	_cleanup_free_ char *path = hull_asprintf("%s/pod.log", dir);
+	_cleanup_free_ char *log = NULL;
+	char *last = NULL, *rest = NULL;
+	if (hull_file_read(AT_FDCWD, path, POD_LOG_MAX_BYTES, &log, NULL) < 0)
+		return;
+	for (char *line = strtok_r(log, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		if (strstr(line, "level=error"))
+			last = line;
+	if (last)
+		hull_error_set(err, EPIPE, "the pod's supervisor ended: %s", last);
+}
+
+static int request_create(struct creation *c, Hull__Pod__V1__Stdio *stdio, struct hull_error *err)
 {
 	Hull__Pod__V1__CreateRequest m = HULL__POD__V1__CREATE_REQUEST__INIT;
 	m.container_id = (char *)(uintptr_t)c->id;
@@ -299,10 +345,13 @@ static int request_create(struct creation *c, Hull__Pod__V1__Stdio *stdio, pid_t
 	m.mounts = c->mount_pointers;
 	m.no_pivot = c->options->no_pivot;
 	m.no_new_keyring = c->options->no_new_keyring;
-	m.standin_pid = standin;
+	m.standin_pid = c->standin.pid;
 	m.rootfs_readonly = c->bundle.spec->root_readonly;
-	return hull_client_call(c->client, "Create", &m.base, &hull__pod__v1__create_response__descriptor, CREATE_TIMEOUT_MS,
-				c->fds, c->n_fds, NULL, err);
+	int r = hull_client_call(c->client, "Create", &m.base, &hull__pod__v1__create_response__descriptor, CREATE_TIMEOUT_MS,
+				 c->fds, c->n_fds, NULL, err);
+	if (r == -EPIPE && !hull_procref_alive(&c->state->supervisor))
+		explain_supervisor_end(c, err);
+	return r;
 }
 
 static int write_pid_file(const char *path, pid_t pid, struct hull_error *err)
@@ -315,17 +364,21 @@ static int write_pid_file(const char *path, pid_t pid, struct hull_error *err)
 	return r < 0 ? hull_error_errno(err, r, "--pid-file: write %s", path) : 0;
 }
 
-static int run_create_hooks(struct creation *c, pid_t standin, struct hull_error *err)
+static int run_create_hooks(struct creation *c, struct hull_error *err)
 {
 	const struct hull_oci_spec *spec = c->bundle.spec;
-	hull_procref_get(standin, &c->state->standin);
+	hull_procref_get(c->standin.pid, &c->state->standin);
 	int r = hull_hooks_run(&spec->prestart, "prestart", c->state, HULL_STATUS_CREATING, err);
 	if (r == 0)
 		r = hull_hooks_run(&spec->create_runtime, "createRuntime", c->state, HULL_STATUS_CREATING, err);
-	return r;
+	if (r < 0 || c->options->foreground || spec->prestart.n + spec->create_runtime.n == 0)
+		return r;
+	/* Docker's hook puts interfaces into the stand-in's network namespace. */
+	_cleanup_free_ char *net = hull_asprintf("/proc/%d/ns/net", (int)c->standin.pid);
+	return hull_netns_check(net, err);
 }
 
-static int create_steps(struct creation *c, pid_t *ret_standin, struct hull_error *err)
+static int create_steps(struct creation *c, struct hull_error *err)
 {
 	Hull__Pod__V1__Stdio stdio = HULL__POD__V1__STDIO__INIT;
 
@@ -344,36 +397,40 @@ static int create_steps(struct creation *c, pid_t *ret_standin, struct hull_erro
 	r = add_stdio(c, &stdio, err);
 	if (r < 0)
 		return r;
-	r = start_standin(c, ret_standin, err);
+	r = start_standin(c, err);
 	if (r < 0)
 		return r;
 	r = add_mounts(c, err);
 	if (r < 0)
 		return r;
-	r = request_create(c, &stdio, *ret_standin, err);
+	r = request_create(c, &stdio, err);
 	if (r < 0)
 		return r;
-	r = run_create_hooks(c, *ret_standin, err);
+	r = release_standin(c, err);
 	if (r < 0)
 		return r;
-	return write_pid_file(c->options->pid_file, *ret_standin, err);
+	r = run_create_hooks(c, err);
+	if (r < 0)
+		return r;
+	return write_pid_file(c->options->pid_file, c->standin.pid, err);
 }
 
 int hull_create(const struct hull_cli *cli, const char *id, const struct hull_create_options *options,
 		struct hull_created *ret, struct hull_error *err)
 {
-	struct creation c = { .cli = cli, .id = id, .options = options, .dirfd = -1, .sockets = { -1, -1 }, .terminal = -1 };
-	pid_t standin = 0;
+	struct creation c = { .cli = cli, .id = id, .options = options, .dirfd = -1, .sockets = { -1, -1 }, .terminal = -1,
+			      .standin = HULL_STANDIN_INIT };
 
 	if (!hull_container_id_valid(id))
 		return hull_error_set(err, EINVAL, "invalid container ID \"%.64s\": letters, digits and _+-. only", id);
 	int r = load(&c, err);
 	if (r == 0)
-		r = create_steps(&c, &standin, err);
+		r = create_steps(&c, err);
 	if (r < 0 && c.made_dir) {
 		struct hull_error ignored = HULL_ERROR_INIT;
 		/* Our ends first: the supervisor takes their closing for the order to roll back. */
 		hull_client_free(TAKE_PTR(c.client));
+		hull_launch_abandon(&c.standin);
 		hull_closep(&c.sockets[0]);
 		hull_closep(&c.sockets[1]);
 		if (hull_delete_own(cli, id, c.dirfd, &ignored) < 0)

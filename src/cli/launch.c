@@ -118,12 +118,93 @@ int hull_launch_supervisor(const struct hull_cli *cli, const char *pod_id, pid_t
 	return 0;
 }
 
-int hull_launch_standin(int socket_fd, int terminal_fd, const char *title, pid_t *ret_pid, struct hull_error *err)
+/* ---- stand-ins */
+
+static void to_null(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; fd <= 2; fd++)
+		dup2(null, fd);
+}
+
+/* In the child. The program is opened before the root changes; its directory is not reachable afterwards. */
+static _Noreturn void become_standin(int program, char *const *argv, const int *keep, int n_keep, const struct hull_mirror *mirror,
+				     int go, int report)
+{
+	char *no_env[] = { NULL };
+	char word;
+	int r = mirror ? hull_mirror_enter(mirror) : 0;
+
+	if (read(go, &word, 1) != 1)
+		_exit(1);
+	to_null();
+	if (r == 0 && mirror)
+		r = hull_mirror_fill(mirror);
+	for (int i = 0; i < n_keep; i++)
+		hull_fd_cloexec(keep[i], false);
+	hull_signals_reset();
+	if (r == 0) {
+		execveat(program, "", argv, no_env, AT_EMPTY_PATH);
+		r = -errno;
+	}
+	(void)!write(report, &r, sizeof(r));
+	_exit(127);
+}
+
+int hull_launch_standin(int socket_fd, int terminal_fd, const char *title, const struct hull_mirror *mirror,
+			struct hull_standin *ret, struct hull_error *err)
 {
 	_cleanup_free_ char *path = hull_path_libexec("hull-standin");
 	_cleanup_free_ char *socket_text = hull_asprintf("%d", socket_fd);
 	_cleanup_free_ char *terminal_text = hull_asprintf("%d", terminal_fd);
 	char *argv[] = { path, socket_text, terminal_text, (char *)(uintptr_t)title, NULL };
-	int keep[] = { socket_fd, terminal_fd };
-	return spawn(path, argv, keep, terminal_fd >= 0 ? 2 : 1, false, ret_pid, err);
+	int keep[] = { socket_fd, terminal_fd }, go[2], report[2];
+	_cleanup_close_ int program = open(path, O_PATH | O_CLOEXEC);
+
+	if (program < 0)
+		return hull_error_errno(err, errno, "run %s", path);
+	if (pipe2(go, O_CLOEXEC) < 0)
+		return hull_error_errno(err, errno, "make a pipe");
+	if (pipe2(report, O_CLOEXEC) < 0) {
+		int saved = errno;
+		close(go[0]);
+		close(go[1]);
+		return hull_error_errno(err, saved, "make a pipe");
+	}
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(go[1]);
+		become_standin(program, argv, keep, terminal_fd >= 0 ? 2 : 1, mirror, go[0], report[1]);
+	}
+	int saved = errno;
+	close(go[0]);
+	close(report[1]);
+	*ret = (struct hull_standin){ .pid = pid, .go_fd = go[1], .report_fd = report[0] };
+	if (pid < 0) {
+		hull_closep(&ret->go_fd);
+		hull_closep(&ret->report_fd);
+		return hull_error_errno(err, saved, "fork");
+	}
+	return 0;
+}
+
+int hull_launch_release(struct hull_standin *s, struct hull_error *err)
+{
+	int failed = 0;
+	(void)!write(s->go_fd, "g", 1);
+	ssize_t n = read(s->report_fd, &failed, sizeof(failed));
+	hull_closep(&s->go_fd);
+	hull_closep(&s->report_fd);
+	if (n != 0 && n != sizeof(failed))
+		failed = -EIO;
+	return failed ? hull_error_errno(err, failed, "start the container's stand-in") : 0;
+}
+
+void hull_launch_abandon(struct hull_standin *s)
+{
+	if (s->go_fd < 0)
+		return;
+	hull_closep(&s->go_fd);
+	hull_closep(&s->report_fd);
+	waitpid(s->pid, NULL, 0);
 }

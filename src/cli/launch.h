@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cli/cli.h"
+#include "cli/mirror.h"
 
 /*
  * Makes pods/<pod_id>, listens there, starts hull-pod with the socket as an orphan, and returns a connection to it. The
@@ -14,8 +15,23 @@
 int hull_launch_supervisor(const struct hull_cli *cli, const char *pod_id, pid_t *ret_pid, int *ret_fd,
 			   struct hull_error *err);
 
+/* A stand-in that is there, has its pid, and waits for hull_launch_release(). */
+struct hull_standin {
+	pid_t pid;
+	int go_fd, report_fd;          /* -1 when released */
+};
+#define HULL_STANDIN_INIT { .pid = 0, .go_fd = -1, .report_fd = -1 }
+
 /*
- * Starts a stand-in (pod/standin.h) as a child that is left behind when `hull` ends. `socket_fd` and `terminal_fd` (-1: none) are
- * borrowed; `title` is shown by ps(1). The stand-in has exec'd by the return.
+ * Makes the process that becomes a stand-in (pod/standin.h): a child that is left behind when `hull` ends. `socket_fd` and `terminal_fd`
+ * (-1: none) are borrowed; `title` is shown by ps(1). `mirror`: the namespaces it will enter, or NULL. When this process ends before the
+ * release, it ends too.
  */
-int hull_launch_standin(int socket_fd, int terminal_fd, const char *title, pid_t *ret_pid, struct hull_error *err);
+int hull_launch_standin(int socket_fd, int terminal_fd, const char *title, const struct hull_mirror *mirror,
+			struct hull_standin *ret, struct hull_error *err);
+
+/* Lets it become the stand-in. Returns when that has happened. */
+int hull_launch_release(struct hull_standin *standin, struct hull_error *err);
+
+/* Ends one that was not released; does nothing to others. */
+void hull_launch_abandon(struct hull_standin *standin);

@@ -11,6 +11,21 @@
 #include "base/cleanup.h"
 #include "cli/console.h"
 
+static void send_message(struct hull_session *s, enum hull_standin_type type, int a, int b)
+{
+	struct hull_standin_message m = { .type = type, .a = a, .b = b };
+	(void)!send(s->socket, &m, sizeof(m), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void send_size(struct hull_session *s)
+{
+	unsigned rows, columns;
+	if (s->terminal < 0)
+		return;
+	hull_console_size(s->terminal, &rows, &columns);
+	send_message(s, HULL_STANDIN_RESIZE, (int)rows, (int)columns);
+}
+
 int hull_session_begin(struct hull_session *s, int socket, int terminal, struct hull_error *err)
 {
 	sigset_t watched;
@@ -25,26 +40,21 @@ int hull_session_begin(struct hull_session *s, int socket, int terminal, struct 
 	s->socket = socket;
 	s->terminal = terminal;
 	s->signal_fd = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
-	return s->signal_fd < 0 ? hull_error_errno(err, errno, "watch signals") : 0;
-}
-
-static void send_message(struct hull_session *s, enum hull_standin_type type, int a, int b)
-{
-	struct hull_standin_message m = { .type = type, .a = a, .b = b };
-	(void)!send(s->socket, &m, sizeof(m), MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (s->signal_fd < 0)
+		return hull_error_errno(err, errno, "watch signals");
+	/* The terminal may have changed while the VM booted and nobody watched. */
+	send_size(s);
+	return 0;
 }
 
 static void forward_signals(struct hull_session *s)
 {
 	struct signalfd_siginfo info;
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		unsigned rows, columns;
-		if (info.ssi_signo != SIGWINCH) {
+		if (info.ssi_signo == SIGWINCH)
+			send_size(s);
+		else
 			send_message(s, HULL_STANDIN_SIGNAL, (int)info.ssi_signo, 0);
-		} else if (s->terminal >= 0) {
-			hull_console_size(s->terminal, &rows, &columns);
-			send_message(s, HULL_STANDIN_RESIZE, (int)rows, (int)columns);
-		}
 	}
 }
 

@@ -133,6 +133,22 @@ static void find_virtiofsd(struct hull_config *c)
 	}
 }
 
+static int open_config(const char *file, FILE **ret, struct hull_error *err)
+{
+	struct stat st;
+	/* Not blocking: a fifo in this place must not hang an engine. */
+	_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return hull_error_errno(err, errno, "open configuration %s", file);
+	if (fstat(fd, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISCHR(st.st_mode)))
+		return hull_error_set(err, EINVAL, "configuration %s: not a regular file", file);
+	*ret = fdopen(fd, "r");
+	if (!*ret)
+		return hull_error_errno(err, errno, "open configuration %s", file);
+	fd = -1;
+	return 0;
+}
+
 int hull_config_load(struct hull_config **ret, struct hull_error *err)
 {
 	const char *file = getenv("HULL_CONFIG");
@@ -142,15 +158,16 @@ int hull_config_load(struct hull_config **ret, struct hull_error *err)
 
 	if (!named)
 		file = DEFAULT_FILE;
-	_cleanup_fclose_ FILE *f = fopen(file, "re");
-	if (!f) {
-		if (named || errno != ENOENT) {
-			int saved = errno;
-			hull_config_free(c);
-			return hull_error_errno(err, saved, "open configuration %s", file);
+	_cleanup_fclose_ FILE *f = NULL;
+	int r = open_config(file, &f, err);
+	if (r < 0) {
+		if (!named && r == -ENOENT) {
+			hull_error_clear(err);
+			*ret = c;
+			return 0;
 		}
-		*ret = c;
-		return 0;
+		hull_config_free(c);
+		return r;
 	}
 
 	struct reading rd = { .config = c, .err = err };
@@ -163,6 +180,30 @@ int hull_config_load(struct hull_config **ret, struct hull_error *err)
 	}
 	c->file = hull_strdup(file);
 	*ret = c;
+	return 0;
+}
+
+int hull_config_check_files(const struct hull_config *c, struct hull_error *err)
+{
+	const struct { const char *key, *path; int mode; const char *hint; } files[] = {
+		{ "qemu", c->vmm, X_OK, "install QEMU (Debian: qemu-system-x86) or name it in hull.conf" },
+		{ "virtiofsd", c->virtiofsd, X_OK, "install virtiofsd (Debian: qemu-system-common or virtiofsd) or name it in hull.conf" },
+		{ "kernel", c->kernel, R_OK, "correct hull.conf" },
+		{ "kernel_kvm", c->kernel_kvm, R_OK, "correct hull.conf" },
+		{ "kernel_tcg", c->kernel_tcg, R_OK, "correct hull.conf" },
+		{ "initrd", c->initrd, R_OK, "correct hull.conf" },
+	};
+	for (size_t i = 0; i < HULL_ARRAY_SIZE(files); i++) {
+		struct stat st;
+		if (!*files[i].path)
+			continue;
+		if (access(files[i].path, files[i].mode) < 0 || stat(files[i].path, &st) < 0)
+			return hull_error_set(err, errno, "configuration: [vm] %s: %s: %s; %s", files[i].key, files[i].path,
+					      strerror(errno), files[i].hint);
+		if (!S_ISREG(st.st_mode))
+			return hull_error_set(err, EINVAL, "configuration: [vm] %s: %s: not a file; %s", files[i].key, files[i].path,
+					      files[i].hint);
+	}
 	return 0;
 }
 

@@ -34,6 +34,9 @@ struct hull_config {
 int hull_config_load(struct hull_config **ret, struct hull_error *err);
 void hull_config_free(struct hull_config *config);
 
+/* Whether the programs and the files that the configuration names are there: an error names the key and what to do. */
+int hull_config_check_files(const struct hull_config *config, struct hull_error *err);
+
 /* A guest to boot: files, command line and the words of their version files. */
 struct hull_guest {
 	char *kernel, *initrd, *cmdline;

@@ -122,20 +122,26 @@ void hull_container_process_over(struct hull_container *c, struct hull_process *
 			hull_container_remove(c);
 			return;
 		}
-	} else if (pod->vm && !pod->lost) {
-		Hull__Agent__V1__ProcessRef ref = HULL__AGENT__V1__PROCESS_REF__INIT;
-		ref.container_id = c->id;
-		ref.exec_id = p->exec_id;
-		hull_rpc_call(hull_vm_agent(pod->vm), "hull.agent.v1.Agent", "DeleteProcess", &ref.base,
-			      &hull__agent__v1__empty__descriptor, DELETE_TIMEOUT_MS, NULL, 0, ignore_reply, NULL);
 	}
 	if (p != c->init && hull_process_settled(p))
 		hull_container_forget_exec(c, p);
 	hull_pod_settle(pod);
 }
 
+static void forget_in_guest(struct hull_pod *pod, struct hull_process *p)
+{
+	Hull__Agent__V1__ProcessRef ref = HULL__AGENT__V1__PROCESS_REF__INIT;
+	if (!p->attached || !pod->vm || pod->lost)
+		return;
+	ref.container_id = p->container->id;
+	ref.exec_id = p->exec_id;
+	hull_rpc_call(hull_vm_agent(pod->vm), "hull.agent.v1.Agent", "DeleteProcess", &ref.base,
+		      &hull__agent__v1__empty__descriptor, DELETE_TIMEOUT_MS, NULL, 0, ignore_reply, NULL);
+}
+
 void hull_container_forget_exec(struct hull_container *c, struct hull_process *p)
 {
+	forget_in_guest(c->pod, p);
 	for (struct hull_process **at = &c->execs; *at; at = &(*at)->next) {
 		if (*at == p) {
 			*at = p->next;
@@ -228,7 +234,8 @@ static int fill_share(struct hull_container *c, const Hull__Pod__V1__CreateReque
 		      struct hull_error *err)
 {
 	struct hull_share *share = hull_vm_share(c->pod->vm);
-	int r = hull_share_add_rootfs(share, c->id, fds[0], c->rootfs_readonly, err);
+	/* Writable on the host even if root.readonly: docs/adr/0004. */
+	int r = hull_share_add_rootfs(share, c->id, fds[0], false, err);
 	for (size_t i = 0; r == 0 && i < m->n_mounts; i++)
 		r = hull_share_add_mount(share, c->id, m->mounts[i]->index, fds[1 + i], m->mounts[i]->is_directory,
 					 m->mounts[i]->readonly, err);

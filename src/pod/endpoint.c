@@ -20,7 +20,7 @@
 enum how {
 	HOW_OWN,                       /* an open file description of our own: non-blocking */
 	HOW_SOCKET,                    /* MSG_DONTWAIT on each call */
-	HOW_DIRECT,                    /* never waits: files, /dev/null; cannot be polled */
+	HOW_DIRECT,                    /* never waits, so it cannot be polled: files, /dev/null */
 	HOW_CAREFUL,                   /* shared and blocking: at most PIPE_BUF bytes, after poll said so */
 };
 
@@ -38,7 +38,7 @@ struct hull_endpoint {
 
 	union {
 		uv_poll_t poll;
-		uv_idle_t idle;        /* for a HOW_DIRECT reader */
+		uv_idle_t idle;        /* HOW_DIRECT */
 		uv_handle_t handle;
 	};
 	bool watching;
@@ -47,7 +47,7 @@ struct hull_endpoint {
 static enum how adopt(int *fd, bool reading)
 {
 	struct stat st;
-	if (fstat(*fd, &st) < 0)
+	if (fstat(*fd, &st) < 0 || S_ISREG(st.st_mode))
 		return HOW_DIRECT;
 	if (S_ISSOCK(st.st_mode))
 		return HOW_SOCKET;
@@ -63,12 +63,11 @@ static enum how adopt(int *fd, bool reading)
 			*fd = own;
 			return HOW_OWN;
 		}
-		return HOW_CAREFUL;
 	}
-	return ptmx ? HOW_CAREFUL : HOW_DIRECT;
+	return HOW_CAREFUL;
 }
 
-static bool is_readable_now(int fd, short events)
+static bool is_ready(int fd, short events)
 {
 	struct pollfd p = { .fd = fd, .events = events };
 	return poll(&p, 1, 0) > 0;
@@ -78,7 +77,7 @@ static ssize_t do_read(struct hull_endpoint *ep, void *buf, size_t n)
 {
 	if (ep->how == HOW_SOCKET)
 		return recv(ep->fd, buf, n, MSG_DONTWAIT);
-	if (ep->how == HOW_CAREFUL && !is_readable_now(ep->fd, POLLIN)) {
+	if (ep->how == HOW_CAREFUL && !is_ready(ep->fd, POLLIN)) {
 		errno = EAGAIN;
 		return -1;
 	}
@@ -90,7 +89,7 @@ static ssize_t do_write(struct hull_endpoint *ep, const void *buf, size_t n)
 	if (ep->how == HOW_SOCKET)
 		return send(ep->fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (ep->how == HOW_CAREFUL) {
-		if (!is_readable_now(ep->fd, POLLOUT)) {
+		if (!is_ready(ep->fd, POLLOUT)) {
 			errno = EAGAIN;
 			return -1;
 		}
@@ -126,9 +125,10 @@ static void read_some(struct hull_endpoint *ep)
 		return;
 	}
 	ep->granted -= (uint64_t)n;
+	ep->ops->on_read(ep->data, buf, (size_t)n);
+	/* Afterwards: most callbacks grant more, and then nothing changes. */
 	if (ep->granted == 0)
 		watch(ep, false);
-	ep->ops->on_read(ep->data, buf, (size_t)n);
 }
 
 static void forget_queue(struct hull_endpoint *ep)
@@ -148,29 +148,47 @@ static void break_writer(struct hull_endpoint *ep)
 	ep->ops->on_broken(ep->data);
 }
 
-/* Writes until all is gone or the descriptor is full. */
+/* Writes until all is gone or the descriptor is full. Bytes written, or -1 when the other side is gone. */
+static ssize_t write_all(struct hull_endpoint *ep, const uint8_t *bytes, size_t n)
+{
+	size_t done = 0;
+	while (done < n) {
+		ssize_t wrote = do_write(ep, bytes + done, n - done);
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote < 0 && errno == EAGAIN)
+			break;
+		if (wrote < 0)
+			return -1;
+		done += (size_t)wrote;
+	}
+	return (ssize_t)done;
+}
+
 static void write_some(struct hull_endpoint *ep)
 {
-	size_t total = 0;
-	while (ep->queue_len > 0 && !ep->ended) {
-		ssize_t n = do_write(ep, ep->queue + ep->queue_start, ep->queue_len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			break;
-		if (n < 0) {
-			break_writer(ep);
-			return;
-		}
-		ep->queue_start += (size_t)n;
-		ep->queue_len -= (size_t)n;
-		total += (size_t)n;
+	if (ep->ended || ep->queue_len == 0)
+		return;
+	ssize_t total = write_all(ep, ep->queue + ep->queue_start, ep->queue_len);
+	if (total < 0) {
+		break_writer(ep);
+		return;
 	}
+	ep->queue_start += (size_t)total;
+	ep->queue_len -= (size_t)total;
 	if (ep->queue_len == 0)
 		forget_queue(ep);
 	watch(ep, ep->queue_len > 0);
 	if (total > 0)
-		ep->ops->on_written(ep->data, total);
+		ep->ops->on_written(ep->data, (size_t)total);
+}
+
+static void work(struct hull_endpoint *ep)
+{
+	if (ep->reading)
+		read_some(ep);
+	else
+		write_some(ep);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -180,15 +198,12 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	/* The error shows in the read or write itself; libuv has stopped the watch because of it. */
 	if (status < 0)
 		ep->watching = false;
-	if (ep->reading)
-		read_some(ep);
-	else
-		write_some(ep);
+	work(ep);
 }
 
 static void on_idle(uv_idle_t *idle)
 {
-	read_some(idle->data);
+	work(idle->data);
 }
 
 static void watch(struct hull_endpoint *ep, bool on)
@@ -265,10 +280,8 @@ void hull_endpoint_grant(struct hull_endpoint *ep, uint64_t n)
 		watch(ep, true);
 }
 
-void hull_endpoint_write(struct hull_endpoint *ep, const uint8_t *bytes, size_t n)
+static void enqueue(struct hull_endpoint *ep, const uint8_t *bytes, size_t n)
 {
-	if (ep->ended || n == 0)
-		return;
 	if (ep->queue_start + ep->queue_len + n > ep->queue_room) {
 		memmove(ep->queue, ep->queue + ep->queue_start, ep->queue_len);
 		ep->queue_start = 0;
@@ -279,8 +292,23 @@ void hull_endpoint_write(struct hull_endpoint *ep, const uint8_t *bytes, size_t 
 	}
 	memcpy(ep->queue + ep->queue_start + ep->queue_len, bytes, n);
 	ep->queue_len += n;
-	if (!ep->watching)
-		write_some(ep);
+}
+
+void hull_endpoint_write(struct hull_endpoint *ep, const uint8_t *bytes, size_t n)
+{
+	if (ep->ended || n == 0)
+		return;
+	ssize_t done = ep->queue_len > 0 ? 0 : write_all(ep, bytes, n);
+	if (done < 0) {
+		break_writer(ep);
+		return;
+	}
+	if ((size_t)done < n) {
+		enqueue(ep, bytes + done, n - (size_t)done);
+		watch(ep, true);
+	}
+	if (done > 0)
+		ep->ops->on_written(ep->data, (size_t)done);
 }
 
 size_t hull_endpoint_queued(const struct hull_endpoint *ep)

@@ -36,7 +36,7 @@ void hull_endpoint_grant(struct hull_endpoint *ep, uint64_t n);
 /* Takes over `fd`. */
 struct hull_endpoint *hull_endpoint_writer(uv_loop_t *loop, int fd, const struct hull_endpoint_ops *ops, void *data);
 
-/* Queues bytes (copied). on_written may run inside. The caller bounds what it queues. */
+/* Writes what goes at once and queues a copy of the rest. on_written and on_broken may run inside. The caller bounds what it queues. */
 void hull_endpoint_write(struct hull_endpoint *ep, const uint8_t *bytes, size_t n);
 
 size_t hull_endpoint_queued(const struct hull_endpoint *ep);

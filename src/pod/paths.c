@@ -38,7 +38,7 @@ void hull_paths_sweep(const char *root)
 		return;
 	while ((entry = readdir(dir)) != NULL) {
 		struct hull_procref maker = { 0 };
-		if (sscanf(entry->d_name, ".new-%d-", &maker.pid) == 1 && !hull_procref_alive(&maker))
+		if (sscanf(entry->d_name, ":%d:", &maker.pid) == 1 && !hull_procref_alive(&maker))
 			hull_rmtree(dirfd(dir), entry->d_name);
 	}
 	closedir(dir);
@@ -47,6 +47,11 @@ void hull_paths_sweep(const char *root)
 char *hull_path_container(const char *root, const char *id)
 {
 	return hull_asprintf("%s/containers/%s", root, id);
+}
+
+char *hull_path_passing(const char *root, const char *id)
+{
+	return hull_asprintf("%s/containers/:%d:%.200s", root, (int)getpid(), id);
 }
 
 char *hull_path_pod(const char *root, const char *pod_id)

@@ -18,12 +18,17 @@
 /* Makes the state directory, 0711, and what belongs in it. */
 int hull_paths_prepare(const char *root, struct hull_error *err);
 
-/* Removes what a creation left that was killed before its container had a name (containers/.new-PID-ID). */
+/*
+ * Removes what creations and deletions left that were killed before their container had a name, or when it had none any more
+ * (containers/:PID:ID).
+ */
 void hull_paths_sweep(const char *root);
 
 /* New strings, freed by the caller. */
 char *hull_path_container(const char *root, const char *id);
 char *hull_path_pod(const char *root, const char *pod_id);
+/* A name of this process for a container's directory on its way in or out. No id looks like it. */
+char *hull_path_passing(const char *root, const char *id);
 
 /*
  * Where the parts of Hull are, found from the running program's own place (PREFIX/bin/hull, PREFIX/libexec/hull/hull-pod), so that an

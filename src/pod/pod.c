@@ -96,6 +96,8 @@ void hull_pod_lost(struct hull_pod *pod, const char *reason)
 		return;
 	pod->lost = hull_strdup(reason);
 	hull_log_warning("the pod is lost: %s", reason);
+	/* Whatever still runs in there, its output would keep the containers from being reported. */
+	hull_vm_kill(pod->vm);
 	fail_creates(pod, reason);
 	struct hull_process *p;
 	while ((p = first_unfinished(pod)) != NULL)
@@ -183,6 +185,23 @@ static void on_vm_lost(void *data, const char *reason)
 	hull_pod_lost(data, reason);
 }
 
+/* The first connection waited in the socket before this process was: it is the creator's. */
+static void on_connect(void *data, struct hull_rpc_conn *conn)
+{
+	struct hull_pod *pod = data;
+	if (!pod->creator)
+		pod->creator = conn;
+}
+
+static void on_disconnect(void *data, struct hull_rpc_conn *conn)
+{
+	struct hull_pod *pod = data;
+	if (conn == pod->creator && !pod->containers && !pod->vm)
+		hull_pod_lost(pod, "its creator is gone");
+}
+
+static const struct hull_rpc_server_ops server_ops = { .on_connect = on_connect, .on_disconnect = on_disconnect };
+
 static const struct hull_vm_events vm_events = { .on_ready = on_vm_ready, .on_lost = on_vm_lost };
 
 /* A container's own limit comes on top of what the kernel and the agent need; it never becomes the VM's whole size. */
@@ -245,7 +264,7 @@ struct hull_pod *hull_pod_new(uv_loop_t *loop, struct hull_config *config, const
 	pod->sigterm.data = pod;
 	uv_signal_start(&pod->sigterm, on_sigterm, SIGTERM);
 
-	pod->server = hull_rpc_server_new(loop, hull_pod_services, hull_pod_n_services, NULL, NULL, pod);
+	pod->server = hull_rpc_server_new(loop, hull_pod_services, hull_pod_n_services, NULL, &server_ops, pod);
 	int r = hull_rpc_server_listen(pod->server, listen_fd);
 	if (r < 0) {
 		hull_pod_free(pod);

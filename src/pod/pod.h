@@ -49,11 +49,12 @@ struct hull_process {
 	struct hull_rpc_call *wait;
 
 	bool attached, exited, reported, freed;
+	bool killed;                   /* its end does not wait for readers */
 	struct hull_exit exit;
 	struct hull_waiter *waiters;
-	uv_timer_t drain_timer;
+	uv_timer_t drain_timer;        /* bounds the end after a SIGKILL, then the draining of the output */
 	uint64_t drain_progress;
-	unsigned drain_idle;
+	unsigned drain_idle, drain_steps;
 };
 
 struct hull_container {
@@ -86,6 +87,7 @@ struct hull_pod {
 	int64_t started_ns;
 
 	struct hull_rpc_server *server;
+	const struct hull_rpc_conn *creator;   /* the first connection; only compared */
 	struct hull_vm *vm;
 	bool up, winding_down, ending;
 	char *lost;                    /* why the VM is gone */

@@ -12,9 +12,21 @@
 #include "rpc/agent.pb-c.h"
 
 #define SIGNAL_TIMEOUT_MS 5000
-/* Output that nobody takes holds a process' end back only while some of it still moves. */
+/*
+ * How long a killed program may take to end. What does not end waits in the guest's kernel for something that never comes, such as
+ * a share that hangs, and the guest is of no use any more. Other containers of the pod get more time before they lose it.
+ */
+#define KILL_MS 8000
+#define KILL_MEMBER_MS 30000
+/*
+ * When the output of an ended process stands still. Output that waits for its reader holds the end back without a limit, as the
+ * process itself would have waited in write(2), unless it was killed or somebody asks for the end now. What is not known to be all
+ * (a terminal that something left behind keeps open) is given up after a while.
+ */
 #define DRAIN_STEP_MS 100
 #define DRAIN_IDLE_STEPS 20
+#define DRAIN_KILLED_IDLE_STEPS 3
+#define DRAIN_KILLED_STEPS 20
 
 struct hull_waiter {
 	struct hull_waiter *next;
@@ -56,8 +68,7 @@ static void on_standin(uv_poll_t *poll, int status, int events)
 	/* Its death is the order to kill what it stands for. */
 	hull_log_info("%s: the stand-in is gone, killing the process", p->container->id);
 	stop_watching_standin(p);
-	if (!p->exited)
-		hull_process_signal(p, SIGKILL, p->exec_id[0] == '\0', NULL);
+	hull_process_signal(p, SIGKILL, p->exec_id[0] == '\0', NULL);
 }
 
 static void tell_standin(struct hull_process *p)
@@ -109,18 +120,27 @@ static void on_drain_timer(uv_timer_t *timer)
 	uint64_t now = hull_stdio_progress(p->stdio);
 	p->drain_idle = now == p->drain_progress ? p->drain_idle + 1 : 0;
 	p->drain_progress = now;
-	if (p->drain_idle >= DRAIN_IDLE_STEPS)
+	p->drain_steps++;
+	if (p->killed ? p->drain_idle >= DRAIN_KILLED_IDLE_STEPS || p->drain_steps >= DRAIN_KILLED_STEPS
+		      : p->drain_idle >= DRAIN_IDLE_STEPS && !hull_stdio_stuck(p->stdio))
 		report(p);
 }
 
 static void finish(struct hull_process *p)
 {
-	if (!p->stdio || hull_stdio_drained(p->stdio)) {
+	if (!p->stdio || hull_stdio_flushed(p->stdio)) {
 		report(p);
 		return;
 	}
 	p->drain_progress = hull_stdio_progress(p->stdio);
 	uv_timer_start(&p->drain_timer, on_drain_timer, DRAIN_STEP_MS, DRAIN_STEP_MS);
+}
+
+static void on_flushed(void *data)
+{
+	struct hull_process *p = data;
+	if (p->exited)
+		report(p);
 }
 
 static void on_drained(void *data)
@@ -132,6 +152,23 @@ static void on_drained(void *data)
 	else if (p->exited)
 		report(p);
 	hull_pod_settle(pod);
+}
+
+static const struct hull_stdio_ops stdio_ops = { .on_flushed = on_flushed, .on_drained = on_drained };
+
+static void on_kill_overdue(uv_timer_t *timer)
+{
+	struct hull_process *p = timer->data;
+	if (!p->exited)
+		hull_pod_lost(p->container->pod, "the guest does not end a killed process");
+}
+
+/* A container's program was killed. */
+static void expect_end(struct hull_process *p)
+{
+	uint64_t patience = p->container->role == HULL_ROLE_MEMBER ? KILL_MEMBER_MS : KILL_MS;
+	if (!p->exited && p->exec_id[0] == '\0' && !uv_is_active((uv_handle_t *)&p->drain_timer))
+		uv_timer_start(&p->drain_timer, on_kill_overdue, patience, 0);
 }
 
 static void on_exit_status(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
@@ -150,6 +187,7 @@ static void on_exit_status(void *data, const struct hull_rpc_status *status, con
 	p->exited = true;
 	p->exit.signal = e->signal > 0 && e->signal < NSIG ? e->signal : 0;
 	p->exit.code = p->exit.signal ? 128 + p->exit.signal : e->exit_code & 0xff;
+	p->killed = p->killed || p->exit.signal != 0;
 	p->exit.oom_killed = e->oom_killed;
 	p->exit.at_ns = e->exited_at_ns;
 	finish(p);
@@ -162,6 +200,7 @@ void hull_process_lost(struct hull_process *p, const char *reason)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	p->exited = true;
+	p->killed = true;
 	p->exit.signal = SIGKILL;
 	p->exit.code = 128 + SIGKILL;
 	p->exit.at_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
@@ -204,6 +243,13 @@ static void on_signalled(void *data, const struct hull_rpc_status *status, const
 void hull_process_signal(struct hull_process *p, int sig, bool all, struct hull_rpc_request *request)
 {
 	struct hull_rpc_client *agent = agent_of(p);
+	p->killed = p->killed || p->exited || sig == SIGKILL;
+	if (p->exited && !p->reported && request) {
+		/* To the caller it runs: it is held up by a reader, which ends with this. */
+		Hull__Pod__V1__Empty done = HULL__POD__V1__EMPTY__INIT;
+		hull_rpc_reply(request, &done.base);
+		return;
+	}
 	if (p->exited || !agent || !p->attached) {
 		if (request)
 			hull_rpc_fail(request, HULL_RPC_FAILED_PRECONDITION, "container not running");
@@ -213,6 +259,8 @@ void hull_process_signal(struct hull_process *p, int sig, bool all, struct hull_
 	call->request = request;
 	call->pod = p->container->pod;
 	call->is_kill = sig == SIGKILL;
+	if (call->is_kill)
+		expect_end(p);
 
 	Hull__Agent__V1__SignalRequest m = HULL__AGENT__V1__SIGNAL_REQUEST__INIT;
 	m.container_id = p->container->id;
@@ -293,7 +341,7 @@ void hull_process_attach(struct hull_process *p)
 {
 	struct hull_rpc_client *agent = agent_of(p);
 	p->attached = true;
-	p->stdio = hull_stdio_start(p->container->pod->loop, agent, p->container->id, p->exec_id, &p->fds, on_drained, p);
+	p->stdio = hull_stdio_start(p->container->pod->loop, agent, p->container->id, p->exec_id, &p->fds, &stdio_ops, p);
 	if (p->rows > 0 && p->columns > 0)
 		hull_process_resize(p, p->rows, p->columns);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pod/relay.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -12,6 +13,10 @@
 
 /* Credit goes back in steps of this size, so that small writes do not cost a frame each. */
 #define GRANT_STEP (HULL_STDIO_WINDOW / 4)
+/* stdin is read in such portions, and not while this much waits for the guest: all processes share one connection. */
+#define INPUT_STEP (32u << 10)
+#define BACKLOG_MAX (1u << 20)
+#define BACKLOG_RETRY_MS 5
 
 enum { CHANNEL_STDIN, CHANNEL_STDOUT, CHANNEL_STDERR, CHANNELS };
 
@@ -19,22 +24,27 @@ enum { CHANNEL_STDIN, CHANNEL_STDOUT, CHANNEL_STDERR, CHANNELS };
 struct output {
 	struct hull_stdio *stdio;
 	int channel;
-	struct hull_endpoint *writer;
+	struct hull_endpoint *writer;  /* NULL: not connected, or over */
 	uint64_t window;               /* what the guest may still send */
 	uint64_t owed;                 /* consumed and not yet granted again */
 	bool eof;                      /* the guest's last byte has come */
-	bool broken;                   /* nobody reads */
+	bool flushed;                  /* the last byte of the process itself has */
 };
 
 struct hull_stdio {
 	struct hull_rpc_stream *stream;
-	struct hull_endpoint *reader;  /* stdin */
+	struct hull_endpoint *reader;  /* stdin; NULL: not connected, or over */
+	bool console;                  /* a pty of our own: the end of its input is the end of its master */
+	uint64_t input_credit;         /* what the guest would take and the reader has not been asked for yet */
+	uint64_t input_asked;          /* what it has been asked for */
 	struct output outputs[CHANNELS];
 	uint64_t progress;
-	bool ended, drained, freed;
-	void (*on_drained)(void *data);
+	bool ended, flushed, drained, freed;
+	struct hull_stdio_ops ops;
 	void *data;
-	uv_idle_t later;               /* on_drained never runs inside hull_stdio_start() */
+	uv_timer_t later;              /* callbacks never run inside hull_stdio_start() */
+	uv_timer_t retry;
+	unsigned n_handles;
 };
 
 void hull_stdio_fds_close(struct hull_stdio_fds *fds)
@@ -44,6 +54,8 @@ void hull_stdio_fds_close(struct hull_stdio_fds *fds)
 	hull_closep(&fds->err);
 	hull_closep(&fds->terminal);
 }
+
+static void end_stream(struct hull_stdio *s);
 
 static void send_frame(struct hull_stdio *s, int channel, const uint8_t *bytes, size_t n, bool eof, uint64_t credit)
 {
@@ -56,39 +68,59 @@ static void send_frame(struct hull_stdio *s, int channel, const uint8_t *bytes, 
 	frame.eof = eof;
 	frame.credit = credit;
 	int r = hull_rpc_stream_send(s->stream, &frame.base);
-	if (r < 0)
+	/* A gap in the bytes is worse than an end. -EPIPE: the connection is lost, of which on_end tells. */
+	if (r < 0 && r != -EPIPE) {
 		hull_log_warning("stdio: cannot send to the guest: %s", strerror(-r));
+		end_stream(s);
+	}
 }
 
-static bool output_done(const struct output *o)
+static bool is_queued(const struct output *o)
 {
-	return !o->writer || o->broken || (o->eof && hull_endpoint_queued(o->writer) == 0);
+	return o->writer && hull_endpoint_queued(o->writer) > 0;
 }
 
-static void on_later(uv_idle_t *idle)
+static void close_output(struct output *o)
 {
-	struct hull_stdio *s = idle->data;
-	uv_idle_stop(idle);
-	s->on_drained(s->data);
+	hull_endpoint_free(TAKE_PTR(o->writer));
 }
 
-static void check_drained(struct hull_stdio *s)
+static void on_later(uv_timer_t *timer)
 {
+	struct hull_stdio *s = timer->data;
+	bool was_flushed = s->flushed;
+	s->flushed = true;
+	/* Either may free. */
 	if (s->drained)
+		s->ops.on_drained(s->data);
+	else if (!was_flushed)
+		s->ops.on_flushed(s->data);
+}
+
+/* Looks at what is over: closes it, and tells when that was the last. */
+static void check_over(struct hull_stdio *s)
+{
+	bool flushed = true, drained = true;
+	if (s->drained || s->freed)
 		return;
-	if (!s->ended && !(output_done(&s->outputs[CHANNEL_STDOUT]) && output_done(&s->outputs[CHANNEL_STDERR])))
-		return;
-	for (int c = CHANNEL_STDOUT; s->ended && c < CHANNELS; c++)
-		if (s->outputs[c].writer && !s->outputs[c].broken && hull_endpoint_queued(s->outputs[c].writer) > 0)
-			return;
-	s->drained = true;
-	uv_idle_start(&s->later, on_later);
+	for (int c = CHANNEL_STDOUT; c < CHANNELS; c++) {
+		struct output *o = &s->outputs[c];
+		if ((o->eof || s->ended) && !is_queued(o))
+			close_output(o);
+		drained = drained && !o->writer;
+		flushed = flushed && (!o->writer || (o->flushed && !is_queued(o)));
+	}
+	s->drained = drained;
+	if (drained || (flushed && !s->flushed))
+		uv_timer_start(&s->later, on_later, 0, 0);
 }
 
 static void end_stream(struct hull_stdio *s)
 {
 	s->ended = true;
-	check_drained(s);
+	hull_rpc_stream_free(TAKE_PTR(s->stream));
+	hull_endpoint_free(TAKE_PTR(s->reader));
+	check_over(s);
 }
 
 /* ---- out of the guest */
@@ -109,15 +141,22 @@ static void on_written(void *data, size_t n)
 	o->stdio->progress += n;
 	o->owed += n;
 	give_credit(o);
-	check_drained(o->stdio);
+	check_over(o->stdio);
+}
+
+/* Nobody reads any more, which the process is to learn. */
+static void break_output(struct output *o)
+{
+	if (!o->writer)
+		return;
+	close_output(o);
+	send_frame(o->stdio, o->channel, NULL, 0, true, 0);
+	check_over(o->stdio);
 }
 
 static void on_broken(void *data)
 {
-	struct output *o = data;
-	o->broken = true;
-	send_frame(o->stdio, o->channel, NULL, 0, true, 0);
-	check_drained(o->stdio);
+	break_output(data);
 }
 
 static const struct hull_endpoint_ops output_ops = { .on_written = on_written, .on_broken = on_broken };
@@ -128,36 +167,68 @@ static void on_output(struct hull_stdio *s, const Hull__Agent__V1__StdioFrame *f
 	if (f->data.len > o->window) {
 		hull_log_warning("stdio: the guest sent %zu bytes where %llu were granted", f->data.len,
 				 (unsigned long long)o->window);
-		hull_rpc_stream_free(s->stream);
-		s->stream = NULL;
 		end_stream(s);
 		return;
 	}
 	o->window -= f->data.len;
-	if (f->eof)
-		o->eof = true;
-	if (o->broken)
-		o->owed += f->data.len;
-	else if (o->writer && f->data.len > 0)
+	o->eof = o->eof || f->eof;
+	o->flushed = o->flushed || f->flushed;
+	if (o->writer && f->data.len > 0)
 		hull_endpoint_write(o->writer, f->data.data, f->data.len);
-	check_drained(s);
+	check_over(s);
 }
 
 /* ---- into the guest */
+
+static void on_retry(uv_timer_t *timer);
+
+/* Lets the next portion be read when the guest would take it and the connection is not behind. */
+static void ask_for_input(struct hull_stdio *s)
+{
+	if (!s->reader || s->input_credit == 0)
+		return;
+	if (hull_rpc_stream_backlog(s->stream) > BACKLOG_MAX) {
+		uv_timer_start(&s->retry, on_retry, BACKLOG_RETRY_MS, 0);
+		return;
+	}
+	uint64_t room = INPUT_STEP - s->input_asked;
+	uint64_t n = s->input_credit < room ? s->input_credit : room;
+	s->input_credit -= n;
+	s->input_asked += n;
+	hull_endpoint_grant(s->reader, n);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+	ask_for_input(timer->data);
+}
 
 static void on_stdin(void *data, const uint8_t *bytes, size_t n)
 {
 	struct hull_stdio *s = data;
 	s->progress += n;
+	s->input_asked -= n;
 	send_frame(s, CHANNEL_STDIN, bytes, n, false, 0);
+	ask_for_input(s);
 }
 
 static void on_stdin_end(void *data)
 {
-	send_frame(data, CHANNEL_STDIN, NULL, 0, true, 0);
+	struct hull_stdio *s = data;
+	hull_endpoint_free(TAKE_PTR(s->reader));
+	send_frame(s, CHANNEL_STDIN, NULL, 0, true, 0);
+	if (s->console)
+		break_output(&s->outputs[CHANNEL_STDOUT]);
 }
 
 static const struct hull_endpoint_ops input_ops = { .on_read = on_stdin, .on_end = on_stdin_end };
+
+/* A guest that grants too much only hurts its own memory: what is queued here is one portion at a time. */
+static void on_input_credit(struct hull_stdio *s, uint64_t credit)
+{
+	s->input_credit += credit < HULL_STDIO_WINDOW ? credit : HULL_STDIO_WINDOW;
+	ask_for_input(s);
+}
 
 static void on_message(void *data, const ProtobufCMessage *message)
 {
@@ -167,15 +238,13 @@ static void on_message(void *data, const ProtobufCMessage *message)
 		return;
 	if ((int)f->channel == CHANNEL_STDOUT || (int)f->channel == CHANNEL_STDERR)
 		on_output(s, f);
-	else if ((int)f->channel == CHANNEL_STDIN && f->credit > 0 && s->reader)
-		/* A guest that grants too much only hurts its own memory: what is queued here is one read at a time. */
-		hull_endpoint_grant(s->reader, f->credit < HULL_STDIO_WINDOW ? f->credit : HULL_STDIO_WINDOW);
+	else if ((int)f->channel == CHANNEL_STDIN)
+		on_input_credit(s, f->credit);
 }
 
 static void on_end(void *data, const struct hull_rpc_status *status)
 {
 	struct hull_stdio *s = data;
-	hull_rpc_stream_free(TAKE_PTR(s->stream));
 	if (status->code != HULL_RPC_OK)
 		hull_log_debug("stdio stream ended: %s", status->message);
 	end_stream(s);
@@ -197,6 +266,13 @@ static void add_output(struct hull_stdio *s, uv_loop_t *loop, int channel, int f
 	send_frame(s, channel, NULL, 0, false, HULL_STDIO_WINDOW);
 }
 
+static void add_timer(struct hull_stdio *s, uv_loop_t *loop, uv_timer_t *timer)
+{
+	uv_timer_init(loop, timer);
+	timer->data = s;
+	s->n_handles++;
+}
+
 static int dup_cloexec(int fd)
 {
 	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -204,13 +280,13 @@ static int dup_cloexec(int fd)
 
 struct hull_stdio *hull_stdio_start(uv_loop_t *loop, struct hull_rpc_client *agent, const char *container_id,
 				    const char *exec_id, struct hull_stdio_fds *fds,
-				    void (*on_drained)(void *data), void *data)
+				    const struct hull_stdio_ops *ops, void *data)
 {
 	struct hull_stdio *s = hull_new(struct hull_stdio, 1);
-	s->on_drained = on_drained;
+	s->ops = *ops;
 	s->data = data;
-	uv_idle_init(loop, &s->later);
-	s->later.data = s;
+	add_timer(s, loop, &s->later);
+	add_timer(s, loop, &s->retry);
 
 	Hull__Agent__V1__ProcessRef ref = HULL__AGENT__V1__PROCESS_REF__INIT;
 	ref.container_id = (char *)(uintptr_t)container_id;
@@ -221,6 +297,7 @@ struct hull_stdio *hull_stdio_start(uv_loop_t *loop, struct hull_rpc_client *age
 					 &hull__agent__v1__stdio_frame__descriptor, &stream_ops, s);
 
 	if (fds->terminal >= 0) {
+		s->console = true;
 		fds->in = dup_cloexec(fds->terminal);
 		fds->out = TAKE_FD(fds->terminal);
 	}
@@ -228,8 +305,18 @@ struct hull_stdio *hull_stdio_start(uv_loop_t *loop, struct hull_rpc_client *age
 	add_output(s, loop, CHANNEL_STDERR, TAKE_FD(fds->err));
 	if (fds->in >= 0)
 		s->reader = hull_endpoint_reader(loop, TAKE_FD(fds->in), &input_ops, s);
-	check_drained(s);
+	check_over(s);
 	return s;
+}
+
+bool hull_stdio_flushed(const struct hull_stdio *s)
+{
+	return s->flushed || s->drained;
+}
+
+bool hull_stdio_stuck(const struct hull_stdio *s)
+{
+	return is_queued(&s->outputs[CHANNEL_STDOUT]) || is_queued(&s->outputs[CHANNEL_STDERR]);
 }
 
 bool hull_stdio_drained(const struct hull_stdio *s)
@@ -244,7 +331,9 @@ uint64_t hull_stdio_progress(const struct hull_stdio *s)
 
 static void on_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	struct hull_stdio *s = handle->data;
+	if (--s->n_handles == 0)
+		free(s);
 }
 
 void hull_stdio_free(struct hull_stdio *s)
@@ -257,4 +346,5 @@ void hull_stdio_free(struct hull_stdio *s)
 	for (int c = CHANNEL_STDOUT; c < CHANNELS; c++)
 		hull_endpoint_free(s->outputs[c].writer);
 	uv_close((uv_handle_t *)&s->later, on_closed);
+	uv_close((uv_handle_t *)&s->retry, on_closed);
 }

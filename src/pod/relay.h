@@ -23,15 +23,27 @@ struct hull_stdio_fds {
 
 void hull_stdio_fds_close(struct hull_stdio_fds *fds);
 
+/* Each runs once, from the loop. */
+struct hull_stdio_ops {
+	/* The process has ended and all that it wrote has left for the descriptors; what it left behind may write more. */
+	void (*on_flushed)(void *data);
+	/* No output is left to come, or there is nobody to read it, or the stream broke. Also says on_flushed, if that was not. */
+	void (*on_drained)(void *data);
+};
+
 /*
- * Opens the stream for a process and starts to carry. Takes the descriptors over. `on_drained` runs once from the loop: all output of the
- * process has left for the descriptors (or there is nobody to read it, or the stream broke).
+ * Opens the stream for a process and starts to carry. Takes the descriptors over, and closes each as soon as nothing can
+ * come for it any more, because whoever reads a pipe waits for its end.
  */
 struct hull_stdio *hull_stdio_start(uv_loop_t *loop, struct hull_rpc_client *agent, const char *container_id,
 				    const char *exec_id, struct hull_stdio_fds *fds,
-				    void (*on_drained)(void *data), void *data);
+				    const struct hull_stdio_ops *ops, void *data);
 
+bool hull_stdio_flushed(const struct hull_stdio *stdio);
 bool hull_stdio_drained(const struct hull_stdio *stdio);
+
+/* Output waits for a descriptor whose reader does not take it. */
+bool hull_stdio_stuck(const struct hull_stdio *stdio);
 
 /* Bytes moved in either direction so far: whether anything still happens. */
 uint64_t hull_stdio_progress(const struct hull_stdio *stdio);

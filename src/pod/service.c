@@ -380,6 +380,8 @@ static void handle_delete(struct hull_rpc_request *request, const ProtobufCMessa
 
 	if (!c) {
 		hull_rpc_reply(request, &done.base);
+		/* A supervisor that has not heard of its first container yet is not needed any more. */
+		hull_pod_settle(data);
 		return;
 	}
 	if (c->create || c->delete) {

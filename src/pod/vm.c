@@ -2,6 +2,7 @@
 #include "pod/vm.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -10,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/process.h"
 #include "rpc/agent.pb-c.h"
 #include "vmm/probe.h"
 
@@ -17,6 +19,8 @@
 #define MILESTONES_MAX 24
 /* A VM that ends breaks the agent's connection first; why it ended is known a moment later. */
 #define WHY_GRACE_MS 1000
+/* The same for virtiofsd, which ends by itself when its VM has, and whose own death is rarer. */
+#define WHY_SHARE_GRACE_MS 100
 
 struct hull_vm {
 	uv_loop_t *loop;
@@ -107,18 +111,19 @@ static void on_guest_panic(void *data)
 	lost(data, "the guest's kernel panicked");
 }
 
-static void on_share_exit(void *data, const char *reason)
-{
-	struct hull_vm *vm = data;
-	char what[300];
-	snprintf(what, sizeof(what), "virtiofsd ended: %s", reason);
-	lost(vm, what);
-}
-
 static void on_no_better_reason(uv_timer_t *timer)
 {
 	struct hull_vm *vm = timer->data;
 	lost(vm, vm->broken);
+}
+
+static void on_share_exit(void *data, const char *reason)
+{
+	struct hull_vm *vm = data;
+	if (vm->over)
+		return;
+	snprintf(vm->broken, sizeof(vm->broken), "virtiofsd ended: %s", reason);
+	uv_timer_start(&vm->why, on_no_better_reason, WHY_SHARE_GRACE_MS, 0);
 }
 
 static void connection_broke(struct hull_vm *vm, const char *reason)
@@ -294,6 +299,15 @@ const struct hull_vm_facts *hull_vm_facts(const struct hull_vm *vm)
 pid_t hull_vm_vmm_pid(const struct hull_vm *vm)
 {
 	return vm->vmm ? vm->ops->pid(vm->vmm) : 0;
+}
+
+void hull_vm_kill(struct hull_vm *vm)
+{
+	/* A child that is not reaped keeps its pid. */
+	pid_t pid = vm ? hull_vm_vmm_pid(vm) : 0;
+	_cleanup_close_ int pidfd = pid > 0 ? hull_pidfd_open(pid) : -1;
+	if (pidfd >= 0)
+		hull_pidfd_kill(pidfd, SIGKILL);
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -57,5 +57,11 @@ pid_t hull_vm_vmm_pid(const struct hull_vm *vm);
 void hull_vm_milestone(struct hull_vm *vm, const char *name);
 size_t hull_vm_milestones(const struct hull_vm *vm, const char *const **ret_names, const int64_t **ret_ns);
 
+/*
+ * Kills the VM of a pod that is lost, whatever state it is in: what flows through its agent's connection ends with it. The object
+ * stays until hull_vm_free(). NULL is fine.
+ */
+void hull_vm_kill(struct hull_vm *vm);
+
 /* Ends the VM at once and frees. No event runs any more. NULL is fine. */
 void hull_vm_free(struct hull_vm *vm);
