@@ -205,11 +205,11 @@ PY
 @test "ps: table and json" {
 	args sh -c 'sleep 1234 & wait'
 	hull run -d --bundle "$BUNDLE" "$ID" </dev/null
+	eventually 10 eval '[ "$(hull ps -f json "$ID" | jq length)" -ge 2 ]'
 	run hull ps "$ID"
 	[ "$status" -eq 0 ]
 	[[ "$output" == *PID*CMD* ]]
-	[[ "$output" == *"sleep 1234"* ]]
-	[ "$(hull ps -f json "$ID" | jq length)" -ge 2 ]
+	[[ "$output" == *" sleep 1234" ]]
 }
 
 @test "pause and resume" {
