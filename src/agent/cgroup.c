@@ -107,7 +107,7 @@ int hull_cgroup_apply_pids(int cgroup_fd, const struct hull_oci_resources *resou
 	return r < 0 ? hull_error_errno(err, r, "linux.resources.pids.limit: write %s to pids.max", text) : 0;
 }
 
-int hull_cgroup_apply(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err)
+static int write_settings(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err)
 {
 	struct hull_cgroup_settings settings;
 	int r = hull_cgroup_convert(resources, &settings, err);
@@ -124,9 +124,19 @@ int hull_cgroup_apply(int cgroup_fd, const struct hull_oci_resources *resources,
 			hull_error_errno(err, r, "%s: write %s to %s", s->field, s->value, s->file);
 	}
 	hull_cgroup_settings_clear(&settings);
-	if (r == 0)
-		r = hull_devices_apply(cgroup_fd, resources->devices, resources->n_devices, err);
 	return r;
+}
+
+int hull_cgroup_apply(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err)
+{
+	int r = write_settings(cgroup_fd, resources, err);
+	return r == 0 ? hull_devices_apply(cgroup_fd, resources->devices, resources->n_devices, err) : r;
+}
+
+int hull_cgroup_update(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err)
+{
+	int r = write_settings(cgroup_fd, resources, err);
+	return r == 0 && resources->has_pids_limit ? hull_cgroup_apply_pids(cgroup_fd, resources, err) : r;
 }
 
 int hull_cgroup_kill(int cgroup_fd)

@@ -36,6 +36,9 @@ int hull_cgroup_apply(int cgroup_fd, const struct hull_oci_resources *resources,
 /* pids.max; a container without a limit gets most of what the pod has. */
 int hull_cgroup_apply_pids(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err);
 
+/* Changes the limits that `resources` names; device rules stay. */
+int hull_cgroup_update(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err);
+
 /* Kills every process of the group and below. */
 int hull_cgroup_kill(int cgroup_fd);
 

@@ -2,6 +2,7 @@
 #include "agent/serve.h"
 
 #include "agent/boot.h"
+#include "agent/stats.h"
 #include "base/log.h"
 #include "base/units.h"
 
@@ -22,6 +23,8 @@ static const struct hull_rpc_method methods[] = {
 	{ "DeleteProcess", &hull__agent__v1__process_ref__descriptor, hull_handle_delete_process, NULL },
 	{ "ResizeTerminal", &hull__agent__v1__resize_request__descriptor, hull_handle_resize_terminal, NULL },
 	{ "ListProcesses", &hull__agent__v1__container_ref__descriptor, hull_handle_list_processes, NULL },
+	{ "GetStats", &hull__agent__v1__container_ref__descriptor, hull_handle_get_stats, NULL },
+	{ "UpdateContainer", &hull__agent__v1__update_request__descriptor, hull_handle_update_container, NULL },
 	{ "Stdio", &hull__agent__v1__stdio_frame__descriptor, NULL, hull_handle_stdio },
 	{ "Shutdown", &hull__agent__v1__empty__descriptor, hull_handle_shutdown, NULL },
 	{ NULL, NULL, NULL, NULL },

@@ -75,9 +75,11 @@ int hull_cli_exit_code(const struct hull_error *err);
 /* ---- the verbs */
 
 int hull_cmd_check(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
+int hull_cmd_checkpoint(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_create(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_delete(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_env(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
+int hull_cmd_events(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_exec(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_features(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_kill(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
@@ -85,10 +87,12 @@ int hull_cmd_list(struct hull_cli *cli, int argc, char **argv, struct hull_error
 int hull_cmd_pause(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_pod(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_ps(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
+int hull_cmd_restore(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_resume(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_run(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_spec(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_start(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_state(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_try(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
+int hull_cmd_update(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_version(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);

@@ -32,9 +32,11 @@ static int kill_container(const struct hull_cli *cli, const char *id, int sig, b
 	if (hull_state_effective(state) != HULL_STATUS_STOPPED) {
 		r = kill_running(cli, state, sig, all, err);
 		/* A supervisor that hangs or died a moment ago must not keep a SIGKILL from working. */
-		if (r < 0 && sig == SIGKILL && hull_state_effective(state) != HULL_STATUS_STOPPED &&
-		    (r == -ETIMEDOUT || r == -ECONNREFUSED || r == -EPIPE))
-			r = hull_procref_kill(&state->supervisor, SIGKILL);
+		if (sig == SIGKILL && (r == -ETIMEDOUT || r == -ECONNREFUSED || r == -ENOTCONN)) {
+			hull_procref_kill(&state->supervisor, SIGKILL);
+			hull_error_clear(err);
+			r = 0;
+		}
 	} else if (!all) {
 		/* runc's words; engines compare them. Source: libcontainer/error.go. */
 		r = hull_error_set(err, ESRCH, "container not running");

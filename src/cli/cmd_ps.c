@@ -2,18 +2,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "cli/cli.h"
-#include "cli/client.h"
-#include "pod/state.h"
+#include "cli/ask.h"
 
-#define PS_TIMEOUT_MS 30000
-
-static void print_table(const Hull__Pod__V1__PsResponse *list)
+static void print_table(const Hull__Agent__V1__ProcessList *list)
 {
 	printf("%-10s %7s %7s %-8s %8s %s\n", "UID", "PID", "PPID", "TTY", "TIME", "CMD");
 	for (size_t i = 0; i < list->n_processes; i++) {
-		const Hull__Pod__V1__Process *p = list->processes[i];
+		const Hull__Agent__V1__Process *p = list->processes[i];
 		unsigned long long s = p->cpu_ms / 1000;
 		char uid[16];
 		snprintf(uid, sizeof(uid), "%u", p->uid);
@@ -22,31 +17,12 @@ static void print_table(const Hull__Pod__V1__PsResponse *list)
 	}
 }
 
-static void print_json(const Hull__Pod__V1__PsResponse *list)
+static void print_json(const Hull__Agent__V1__ProcessList *list)
 {
 	printf("[");
 	for (size_t i = 0; i < list->n_processes; i++)
 		printf("%s%d", i ? "," : "", list->processes[i]->pid);
 	printf("]\n");
-}
-
-static int ask(const struct hull_cli *cli, const char *id, ProtobufCMessage **ret, struct hull_error *err)
-{
-	_cleanup_(hull_client_freep) struct hull_client *client = NULL;
-	struct hull_state *state = NULL;
-	Hull__Pod__V1__ContainerRef ref = HULL__POD__V1__CONTAINER_REF__INIT;
-	int r = hull_state_load(cli->root, id, NULL, &state, err);
-	if (r < 0)
-		return r;
-	if (hull_state_effective(state) == HULL_STATUS_STOPPED)
-		r = hull_error_set(err, ESRCH, "container not running");
-	if (r == 0)
-		r = hull_client_connect(cli->root, state->pod_id, &client, err);
-	ref.container_id = state->id;
-	if (r == 0)
-		r = hull_client_call(client, "Ps", &ref.base, &hull__pod__v1__ps_response__descriptor, PS_TIMEOUT_MS, NULL, 0, ret, err);
-	hull_state_free(state);
-	return r;
 }
 
 int hull_cmd_ps(struct hull_cli *cli, int argc, char **argv, struct hull_error *err)
@@ -68,12 +44,12 @@ int hull_cmd_ps(struct hull_cli *cli, int argc, char **argv, struct hull_error *
 		hull_error_set(err, EINVAL, "ps: --format: expected table or json, found \"%.32s\"", format);
 		return HULL_EXIT_FAILURE;
 	}
-	if (ask(cli, argv[first], &message, err) < 0)
+	if (hull_ask_container(cli, argv[first], "Ps", &hull__agent__v1__process_list__descriptor, &message, err) < 0)
 		return HULL_EXIT_FAILURE;
 	if (json)
-		print_json((const Hull__Pod__V1__PsResponse *)message);
+		print_json((const Hull__Agent__V1__ProcessList *)message);
 	else
-		print_table((const Hull__Pod__V1__PsResponse *)message);
+		print_table((const Hull__Agent__V1__ProcessList *)message);
 	protobuf_c_message_free_unpacked(message, NULL);
 	return HULL_EXIT_OK;
 }

@@ -349,7 +349,7 @@ static int request_create(struct creation *c, Hull__Pod__V1__Stdio *stdio, struc
 	m.rootfs_readonly = c->bundle.spec->root_readonly;
 	int r = hull_client_call(c->client, "Create", &m.base, &hull__pod__v1__create_response__descriptor, CREATE_TIMEOUT_MS,
 				 c->fds, c->n_fds, NULL, err);
-	if (r == -EPIPE && !hull_procref_alive(&c->state->supervisor))
+	if (r == -ENOTCONN && !hull_procref_alive(&c->state->supervisor))
 		explain_supervisor_end(c, err);
 	return r;
 }

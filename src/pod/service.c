@@ -266,40 +266,21 @@ static void handle_state(struct hull_rpc_request *request, const ProtobufCMessag
 	hull_rpc_reply(request, &reply.base);
 }
 
-static void on_ps(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
+/* The agent's answer, decoded and bounded, is the caller's. */
+static void on_answer(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
 {
 	_cleanup_(forwarded_freep) struct forwarded *f = data;
-	if (status->code != HULL_RPC_OK) {
+	if (status->code != HULL_RPC_OK)
 		hull_rpc_fail(f->request, status->code, "%s", status->message);
-		return;
-	}
-	const Hull__Agent__V1__ProcessList *list = (const Hull__Agent__V1__ProcessList *)response;
-	_cleanup_free_ Hull__Pod__V1__Process *processes = hull_new(Hull__Pod__V1__Process, list->n_processes);
-	_cleanup_free_ Hull__Pod__V1__Process **pointers = hull_new(Hull__Pod__V1__Process *, list->n_processes);
-	for (size_t i = 0; i < list->n_processes; i++) {
-		const Hull__Agent__V1__Process *from = list->processes[i];
-		hull__pod__v1__process__init(&processes[i]);
-		processes[i].pid = from->pid;
-		processes[i].ppid = from->ppid;
-		processes[i].uid = from->uid;
-		processes[i].user = from->user;
-		processes[i].start_ms = from->start_ms;
-		processes[i].cpu_ms = from->cpu_ms;
-		processes[i].tty = from->tty;
-		processes[i].command = from->command;
-		pointers[i] = &processes[i];
-	}
-	Hull__Pod__V1__PsResponse reply = HULL__POD__V1__PS_RESPONSE__INIT;
-	reply.n_processes = list->n_processes;
-	reply.processes = pointers;
-	hull_rpc_reply(f->request, &reply.base);
+	else
+		hull_rpc_reply(f->request, response);
 }
 
-static void handle_ps(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data)
+/* A question about a running container that the agent answers. */
+static void ask_agent(struct hull_pod *pod, struct hull_rpc_request *request, const char *id, const char *method,
+		      const ProtobufCMessageDescriptor *answer_type)
 {
-	struct hull_pod *pod = data;
-	const Hull__Pod__V1__ContainerRef *m = (const Hull__Pod__V1__ContainerRef *)message;
-	struct hull_container *c = find_or_fail(pod, m->container_id, request);
+	struct hull_container *c = find_or_fail(pod, id, request);
 	if (!c)
 		return;
 	if (c->init->exited) {
@@ -308,9 +289,20 @@ static void handle_ps(struct hull_rpc_request *request, const ProtobufCMessage *
 	}
 	Hull__Agent__V1__ContainerRef ref = HULL__AGENT__V1__CONTAINER_REF__INIT;
 	ref.container_id = c->id;
-	hull_rpc_call(hull_vm_agent(pod->vm), "hull.agent.v1.Agent", "ListProcesses", &ref.base,
-		      &hull__agent__v1__process_list__descriptor, AGENT_TIMEOUT_MS, NULL, 0, on_ps,
-		      forward(pod, request, c->id));
+	hull_rpc_call(hull_vm_agent(pod->vm), "hull.agent.v1.Agent", method, &ref.base, answer_type, AGENT_TIMEOUT_MS, NULL, 0,
+		      on_answer, forward(pod, request, c->id));
+}
+
+static void handle_ps(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data)
+{
+	const Hull__Pod__V1__ContainerRef *m = (const Hull__Pod__V1__ContainerRef *)message;
+	ask_agent(data, request, m->container_id, "ListProcesses", &hull__agent__v1__process_list__descriptor);
+}
+
+static void handle_stats(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data)
+{
+	const Hull__Pod__V1__ContainerRef *m = (const Hull__Pod__V1__ContainerRef *)message;
+	ask_agent(data, request, m->container_id, "GetStats", &hull__agent__v1__stats__descriptor);
 }
 
 static void on_info(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
@@ -370,6 +362,56 @@ static void handle_inspect(struct hull_rpc_request *request, const ProtobufCMess
 		      &hull__agent__v1__info__descriptor, AGENT_TIMEOUT_MS, NULL, 0, on_info, forward(pod, request, pod->id));
 }
 
+/* ---- update */
+
+static void on_updated(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
+{
+	_cleanup_(forwarded_freep) struct forwarded *f = data;
+	Hull__Pod__V1__Empty done = HULL__POD__V1__EMPTY__INIT;
+	(void)response;
+	if (status->code != HULL_RPC_OK)
+		hull_rpc_fail(f->request, status->code, "%s", status->message);
+	else
+		hull_rpc_reply(f->request, &done.base);
+}
+
+/* A limit that the VM cannot keep would be a promise that nobody sees broken. */
+static int check_update(const struct hull_pod *pod, const Hull__Pod__V1__UpdateRequest *m, struct hull_error *err)
+{
+	struct hull_oci_resources *r = NULL;
+	uint64_t vm_bytes = hull_vm_facts(pod->vm)->memory_bytes;
+	int result = hull_oci_resources_parse((const char *)m->resources_json.data, m->resources_json.len, &r, err);
+	if (result == 0 && r->has_memory_limit && r->memory_limit > 0 && (uint64_t)r->memory_limit > vm_bytes)
+		result = hull_error_set(err, ERANGE, "memory.limit: %lld bytes are more than the VM's %llu MiB, which was sized when the pod "
+						     "started; start the container with the larger limit",
+					(long long)r->memory_limit, (unsigned long long)vm_bytes >> 20);
+	hull_oci_resources_free(r);
+	return result;
+}
+
+static void handle_update(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data)
+{
+	struct hull_pod *pod = data;
+	const Hull__Pod__V1__UpdateRequest *m = (const Hull__Pod__V1__UpdateRequest *)message;
+	struct hull_container *c = find_or_fail(pod, m->container_id, request);
+	struct hull_error err = HULL_ERROR_INIT;
+	if (!c)
+		return;
+	if (c->init->exited) {
+		hull_rpc_fail(request, HULL_RPC_FAILED_PRECONDITION, "container not running");
+		return;
+	}
+	if (check_update(pod, m, &err) < 0) {
+		hull_rpc_fail_error(request, &err);
+		return;
+	}
+	Hull__Agent__V1__UpdateRequest a = HULL__AGENT__V1__UPDATE_REQUEST__INIT;
+	a.container_id = c->id;
+	a.resources_json = m->resources_json;
+	hull_rpc_call(hull_vm_agent(pod->vm), "hull.agent.v1.Agent", "UpdateContainer", &a.base, &hull__agent__v1__empty__descriptor,
+		      AGENT_TIMEOUT_MS, NULL, 0, on_updated, forward(pod, request, c->id));
+}
+
 /* ---- delete */
 
 static void handle_delete(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data)
@@ -414,6 +456,8 @@ static const struct hull_rpc_method methods[] = {
 	{ "Pause", &hull__pod__v1__container_ref__descriptor, handle_pause, NULL },
 	{ "Resume", &hull__pod__v1__container_ref__descriptor, handle_resume, NULL },
 	{ "Ps", &hull__pod__v1__container_ref__descriptor, handle_ps, NULL },
+	{ "Stats", &hull__pod__v1__container_ref__descriptor, handle_stats, NULL },
+	{ "Update", &hull__pod__v1__update_request__descriptor, handle_update, NULL },
 	{ "Inspect", &hull__pod__v1__empty__descriptor, handle_inspect, NULL },
 	{ NULL, NULL, NULL, NULL },
 };
