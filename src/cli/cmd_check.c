@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,8 @@
 #include "cli/facts.h"
 #include "cli/statejson.h"
 #include "pod/paths.h"
+
+#define FILES_WANTED 500000
 
 enum verdict { GOOD, NOTE, BAD };
 
@@ -139,13 +142,29 @@ static void check_openat2(const struct hull_facts *facts, struct finding *f)
 		say(f, BAD, "openat2 does not work", "use a host kernel from 5.6 on, and a seccomp profile that allows openat2");
 }
 
+/* virtiofsd holds a descriptor for every file that the guest's kernel remembers. */
+static void check_files(const struct hull_facts *facts, struct finding *f)
+{
+	struct rlimit limit;
+	char text[512];
+	(void)facts;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	snprintf(text, sizeof(text), "a pod can hold up to %llu files of its shares in the guest's caches at a time",
+		 (unsigned long long)limit.rlim_max);
+	if (limit.rlim_max >= FILES_WANTED)
+		say(f, GOOD, text, "");
+	else
+		say(f, NOTE, text, "programs that walk larger trees may see EMFILE: raise the hard limit of open files (ulimit -Hn) of whatever starts hull");
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(const struct hull_facts *, struct finding *);
 } checks[] = {
 	{ "privileges", check_root }, { "mounts", check_mounts },   { "paths", check_openat2 },  { "qemu", check_vmm },
 	{ "virtiofsd", check_virtiofsd }, { "accelerator", check_accel }, { "pvm", check_pvm }, { "guest", check_guest },
-	{ "memory", check_memory },
+	{ "memory", check_memory }, { "files", check_files },
 };
 
 static const char *const verdict_names[] = { [GOOD] = "ok", [NOTE] = "note", [BAD] = "FAIL" };

@@ -17,6 +17,7 @@
 #include "cli/client.h"
 #include "cli/console.h"
 #include "cli/launch.h"
+#include "cli/lend.h"
 #include "cli/session.h"
 #include "oci/spec.h"
 #include "pod/state.h"
@@ -132,34 +133,12 @@ static int check_options(const struct exec *x, struct hull_error *err)
 
 static int prepare_stdio(struct exec *x, Hull__Pod__V1__Stdio *stdio, int *fds, size_t *ret_n, struct hull_error *err)
 {
-	size_t n = 0;
-	const struct hull_oci_process *p = x->process;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, x->sockets) < 0)
 		return hull_error_errno(err, errno, "make a socket pair");
-	if (x->o->console_socket) {
-		int r = hull_console_send(x->o->console_socket, p->console_height, p->console_width, &x->terminal, err);
-		if (r < 0)
-			return r;
-		stdio->has_terminal = true;
-		fds[n++] = x->terminal;
-	} else {
-		stdio->has_stdin = fcntl(STDIN_FILENO, F_GETFD) >= 0;
-		stdio->has_stdout = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
-		stdio->has_stderr = fcntl(STDERR_FILENO, F_GETFD) >= 0 && !p->terminal;
-		if (stdio->has_stdin)
-			fds[n++] = STDIN_FILENO;
-		if (stdio->has_stdout)
-			fds[n++] = STDOUT_FILENO;
-		if (stdio->has_stderr)
-			fds[n++] = STDERR_FILENO;
-	}
-	stdio->rows = p->console_height;
-	stdio->columns = p->console_width;
-	if (p->terminal && (!stdio->rows || !stdio->columns))
-		hull_console_size(x->terminal >= 0 ? x->terminal : STDIN_FILENO, &stdio->rows, &stdio->columns);
-	fds[n++] = x->sockets[0];
-	*ret_n = n;
-	return 0;
+	int r = hull_lend_stdio(x->process, x->o->console_socket, stdio, fds, ret_n, &x->terminal, err);
+	if (r == 0)
+		fds[(*ret_n)++] = x->sockets[0];
+	return r;
 }
 
 static int request_exec(struct exec *x, Hull__Pod__V1__Stdio *stdio, const int *fds, size_t n, struct hull_error *err)
@@ -180,16 +159,6 @@ static int request_exec(struct exec *x, Hull__Pod__V1__Stdio *stdio, const int *
 	return r;
 }
 
-static int write_pid(const char *path, pid_t pid, struct hull_error *err)
-{
-	char text[16];
-	if (!path)
-		return 0;
-	int n = snprintf(text, sizeof(text), "%d", (int)pid);
-	int r = hull_file_replace(AT_FDCWD, path, text, (size_t)n, 0644);
-	return r < 0 ? hull_error_errno(err, r, "--pid-file: write %s", path) : 0;
-}
-
 static int start_detached(struct exec *x, struct hull_error *err)
 {
 	struct hull_standin standin = HULL_STANDIN_INIT;
@@ -199,7 +168,7 @@ static int start_detached(struct exec *x, struct hull_error *err)
 		r = hull_launch_release(&standin, err);
 	if (r < 0)
 		return r;
-	r = write_pid(x->o->pid_file, standin.pid, err);
+	r = hull_launch_write_pid(x->o->pid_file, standin.pid, err);
 	if (r < 0) {
 		/* The process ends with it. */
 		kill(standin.pid, SIGKILL);
@@ -214,7 +183,7 @@ static int run_exec(struct exec *x, struct hull_error *err)
 	Hull__Pod__V1__Stdio stdio = HULL__POD__V1__STDIO__INIT;
 	struct hull_session session;
 	struct termios saved;
-	int fds[5];
+	int fds[HULL_LEND_FDS_MAX + 1];
 	size_t n = 0;
 	bool terminal = x->process->terminal;
 
@@ -232,7 +201,7 @@ static int run_exec(struct exec *x, struct hull_error *err)
 	if (request_exec(x, &stdio, fds, n, err) < 0)
 		return hull_cli_exit_code(err);
 	hull_closep(&x->sockets[0]);
-	if (write_pid(x->o->pid_file, getpid(), err) < 0)
+	if (hull_launch_write_pid(x->o->pid_file, getpid(), err) < 0)
 		return HULL_EXIT_FAILURE;
 	bool raw = terminal && hull_console_raw(STDIN_FILENO, &saved);
 	int code = hull_session_run(&session, err);

@@ -17,9 +17,9 @@
 #include "base/file.h"
 #include "base/units.h"
 #include "cli/client.h"
-#include "cli/console.h"
 #include "cli/hooks.h"
 #include "cli/launch.h"
+#include "cli/lend.h"
 #include "cli/netns.h"
 #include "pod/config.h"
 #include "pod/paths.h"
@@ -201,36 +201,17 @@ static int add_mounts(struct creation *c, struct hull_error *err)
 	return 0;
 }
 
-static bool is_open(int fd)
-{
-	return fcntl(fd, F_GETFD) >= 0;
-}
-
-/* Which of our own descriptors go along, in the order of pod.proto's Stdio. */
+/* Our own descriptors that go along, and the supervisor's end of the stand-in's pair. */
 static int add_stdio(struct creation *c, Hull__Pod__V1__Stdio *stdio, struct hull_error *err)
 {
-	const struct hull_oci_process *p = &c->bundle.spec->process;
-	if (p->terminal && c->options->console_socket) {
-		int r = hull_console_send(c->options->console_socket, p->console_height, p->console_width, &c->terminal, err);
-		if (r < 0)
-			return r;
-		stdio->has_terminal = true;
-		add_fd(c, c->terminal);
-	} else {
-		stdio->has_stdin = is_open(STDIN_FILENO);
-		stdio->has_stdout = is_open(STDOUT_FILENO);
-		stdio->has_stderr = is_open(STDERR_FILENO) && !p->terminal;
-		for (int fd = 0; fd <= 2; fd++)
-			if (fd == 0 ? stdio->has_stdin : fd == 1 ? stdio->has_stdout : stdio->has_stderr)
-				add_fd(c, fd);
-	}
-	stdio->rows = p->console_height;
-	stdio->columns = p->console_width;
-	if (p->terminal && (!stdio->rows || !stdio->columns))
-		hull_console_size(c->terminal >= 0 ? c->terminal : STDIN_FILENO, &stdio->rows, &stdio->columns);
+	int fds[HULL_LEND_FDS_MAX];
+	size_t n = 0;
+	int r = hull_lend_stdio(&c->bundle.spec->process, c->options->console_socket, stdio, fds, &n, &c->terminal, err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		add_fd(c, fds[i]);
 	add_fd(c, c->sockets[0]);
 	c->n_borrowed = c->n_fds;
-	return 0;
+	return r;
 }
 
 static int check_terminal(const struct creation *c, struct hull_error *err)
@@ -253,7 +234,7 @@ static int check_config(struct hull_error *err)
 	struct hull_config *config = NULL;
 	int r = hull_config_load(&config, err);
 	if (r == 0)
-		r = hull_config_check_files(config, err);
+		r = hull_config_check(config, err);
 	hull_config_free(config);
 	return r;
 }
@@ -354,16 +335,6 @@ static int request_create(struct creation *c, Hull__Pod__V1__Stdio *stdio, struc
 	return r;
 }
 
-static int write_pid_file(const char *path, pid_t pid, struct hull_error *err)
-{
-	char text[16];
-	if (!path)
-		return 0;
-	snprintf(text, sizeof(text), "%d", (int)pid);
-	int r = hull_file_replace(AT_FDCWD, path, text, strlen(text), 0644);
-	return r < 0 ? hull_error_errno(err, r, "--pid-file: write %s", path) : 0;
-}
-
 static int run_create_hooks(struct creation *c, struct hull_error *err)
 {
 	const struct hull_oci_spec *spec = c->bundle.spec;
@@ -412,7 +383,7 @@ static int create_steps(struct creation *c, struct hull_error *err)
 	r = run_create_hooks(c, err);
 	if (r < 0)
 		return r;
-	return write_pid_file(c->options->pid_file, c->standin.pid, err);
+	return hull_launch_write_pid(c->options->pid_file, c->standin.pid, err);
 }
 
 int hull_create(const struct hull_cli *cli, const char *id, const struct hull_create_options *options,

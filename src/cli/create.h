@@ -14,6 +14,16 @@ struct hull_create_options {
 	bool foreground;               /* the caller stands for the container itself */
 };
 
+/* The rows of the option table that `create` and `run` share. */
+#define HULL_CREATE_OPTIONS(o) \
+	{ "bundle", 'b', HULL_OPTION_STRING, &(o).bundle, "DIR", "the bundle (default: here)" }, \
+	{ "config", 'f', HULL_OPTION_STRING, &(o).config, "FILE", "use FILE instead of the bundle's config.json" }, \
+	{ "pid-file", 0, HULL_OPTION_STRING, &(o).pid_file, "FILE", "write the container's host pid to FILE" }, \
+	{ "console-socket", 0, HULL_OPTION_STRING, &(o).console_socket, "SOCKET", "send the terminal's master to SOCKET" }, \
+	{ "no-pivot", 0, HULL_OPTION_FLAG, &(o).no_pivot, NULL, "do not use pivot_root in the guest" }, \
+	{ "no-new-keyring", 0, HULL_OPTION_FLAG, &(o).no_new_keyring, NULL, "do not make a session keyring" }, \
+	{ "preserve-fds", 0, HULL_OPTION_NUMBER, &(o).preserve_fds, "N", "only 0: descriptors cannot enter a VM" }
+
 /* The descriptors are the caller's to close. */
 struct hull_created {
 	int dirfd;                     /* the container's directory, for hull_delete_own() */

@@ -208,3 +208,13 @@ void hull_launch_abandon(struct hull_standin *s)
 	hull_closep(&s->report_fd);
 	waitpid(s->pid, NULL, 0);
 }
+
+int hull_launch_write_pid(const char *path, pid_t pid, struct hull_error *err)
+{
+	char text[16];
+	if (!path)
+		return 0;
+	snprintf(text, sizeof(text), "%d", (int)pid);
+	int r = hull_file_replace(AT_FDCWD, path, text, strlen(text), 0644);
+	return r < 0 ? hull_error_errno(err, r, "--pid-file: write %s", path) : 0;
+}

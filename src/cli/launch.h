@@ -35,3 +35,6 @@ int hull_launch_release(struct hull_standin *standin, struct hull_error *err);
 
 /* Ends one that was not released; does nothing to others. */
 void hull_launch_abandon(struct hull_standin *standin);
+
+/* --pid-file: writes the pid of a stand-in, in one go as engines poll for the file. NULL: none is wanted. */
+int hull_launch_write_pid(const char *path, pid_t pid, struct hull_error *err);

@@ -45,7 +45,7 @@ int hull_mirror_prepare(const struct hull_bundle *b, const char *mount_point, st
 	m->net = -1;
 	m->trees = hull_new(struct tree, spec->n_mounts);
 	m->rootfs = hull_mount_clone(b->rootfs, true, err);
-	int r = m->rootfs < 0 ? m->rootfs : 0;
+	int r = m->rootfs < 0 ? hull_error_wrap(err, "config.json: root.path") : 0;
 
 	for (size_t i = 0; r == 0 && i < HULL_ARRAY_SIZE(mirrored); i++)
 		if (spec->namespaces[mirrored[i].type].present && !spec->namespaces[mirrored[i].type].path)
@@ -62,7 +62,7 @@ int hull_mirror_prepare(const struct hull_bundle *b, const char *mount_point, st
 		struct tree *t = &m->trees[m->n_trees++];
 		t->destination = spec->mounts[i].destination;
 		t->fd = clone_tree(b, &spec->mounts[i], err);
-		r = t->fd < 0 ? t->fd : 0;
+		r = t->fd < 0 ? hull_error_wrap(err, "config.json: mounts[%zu].source", i) : 0;
 	}
 	if (r < 0) {
 		hull_mirror_free(m);

@@ -15,7 +15,7 @@ void hull_cli_report(const struct hull_cli *cli, const char *message)
 int hull_cli_exit_code(const struct hull_error *err)
 {
 	/* runc's words for a program that cannot be run; the agent uses them too. */
-	if (!strstr(err->message, "exec: "))
+	if (!strstr(err->message, "exec: ") && !strstr(err->message, "unable to start container process: exec /"))
 		return HULL_EXIT_FAILURE;
 	if (strstr(err->message, "executable file not found") || strstr(err->message, "no such file or directory"))
 		return HULL_EXIT_NOT_FOUND;
