@@ -16,6 +16,7 @@
 #include "base/units.h"
 
 #define AGENT_GROUP HULL_CGROUP_MOUNT "/init"
+#define PIDS_FILE "pids.max"
 #define AGENT_MEMORY_MIN "16777216"
 
 /* "+cpu +memory …" from the list that the kernel offers. */
@@ -91,20 +92,34 @@ static void write_default_pids(int cgroup_fd)
 	if (hull_parse_i64(text, 1, INT64_MAX / 8, &pod) < 0)
 		return;
 	snprintf(value, sizeof(value), "%" PRId64, pod - pod / 8);
-	hull_file_write(cgroup_fd, "pids.max", value);
+	hull_file_write(cgroup_fd, PIDS_FILE, value);
+}
+
+/* linux.resources.unified has the last word. */
+static const char *unified_pids(const struct hull_oci_resources *resources)
+{
+	const char *value = NULL;
+	for (size_t i = 0; i < resources->unified.n; i++) {
+		if (strcmp(resources->unified.v[i].key, PIDS_FILE) == 0)
+			value = resources->unified.v[i].value;
+	}
+	return value;
 }
 
 int hull_cgroup_apply_pids(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err)
 {
+	const char *unified = unified_pids(resources);
 	/* Source: runc: 0 means not set, a negative number no limit. */
-	if (!resources->has_pids_limit || resources->pids_limit <= 0) {
+	bool limited = resources->has_pids_limit && resources->pids_limit > 0;
+	char text[32];
+	if (!unified && !limited) {
 		write_default_pids(cgroup_fd);
 		return 0;
 	}
-	char text[32];
 	snprintf(text, sizeof(text), "%" PRId64, resources->pids_limit);
-	int r = hull_file_write(cgroup_fd, "pids.max", text);
-	return r < 0 ? hull_error_errno(err, r, "linux.resources.pids.limit: write %s to pids.max", text) : 0;
+	int r = hull_file_write(cgroup_fd, PIDS_FILE, unified ? unified : text);
+	return r < 0 ? hull_error_errno(err, r, "linux.resources.%s: write %s to " PIDS_FILE,
+					unified ? "unified." PIDS_FILE : "pids.limit", unified ? unified : text) : 0;
 }
 
 static int write_settings(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err)
@@ -115,6 +130,8 @@ static int write_settings(int cgroup_fd, const struct hull_oci_resources *resour
 		return r;
 	for (size_t i = 0; r == 0 && i < settings.n; i++) {
 		const struct hull_cgroup_setting *s = &settings.v[i];
+		if (strcmp(s->file, PIDS_FILE) == 0)
+			continue;
 		r = hull_file_write(cgroup_fd, s->file, s->value);
 		if (r < 0 && s->optional) {
 			hull_log_info("%s: %s not set in the guest: %s", s->field, s->file, strerror(-r));
@@ -136,7 +153,8 @@ int hull_cgroup_apply(int cgroup_fd, const struct hull_oci_resources *resources,
 int hull_cgroup_update(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err)
 {
 	int r = write_settings(cgroup_fd, resources, err);
-	return r == 0 && resources->has_pids_limit ? hull_cgroup_apply_pids(cgroup_fd, resources, err) : r;
+	bool pids = unified_pids(resources) || (resources->has_pids_limit && resources->pids_limit != 0);
+	return r == 0 && pids ? hull_cgroup_apply_pids(cgroup_fd, resources, err) : r;
 }
 
 int hull_cgroup_kill(int cgroup_fd)

@@ -109,8 +109,7 @@ static int build_root(const struct hull_child *child, struct hull_mount_sources 
 		return -err->code;
 	if (child->process->terminal && connect_terminal(child, rootfd, devpts, err) < 0)
 		return -err->code;
-	if (hull_hooks_run(&spec->create_container, spec, child->container_id, "creating", err) < 0 ||
-	    make_cwd(rootfd, child->process->cwd, err) < 0 ||
+	if (make_cwd(rootfd, child->process->cwd, err) < 0 ||
 	    hull_mounts_restrict(rootfd, spec, err) < 0 ||
 	    hull_mounts_enter_root(rootfd, spec, child->readonly_rootfs, err) < 0)
 		return -err->code;
@@ -152,7 +151,7 @@ void hull_child_create(const struct hull_child *child)
 		hull_child_fail(child, &err);
 	if (hull_sync_send(child->sync, HULL_SYNC_READY, 0, NULL, -1) < 0 || hull_sync_await_go(child->sync) < 0)
 		_exit(1);
-	if (hull_hooks_run(&child->spec->start_container, child->spec, child->container_id, "created", &err) < 0)
+	if (hull_hooks_run(child->spec, child->container_id, &err) < 0)
 		hull_child_fail(child, &err);
 	hull_attrs_execute(&program, &err);
 	hull_child_fail(child, &err);

@@ -97,12 +97,12 @@ static int run_one(const struct hull_oci_hook *hook, const char *state, struct h
 	return 0;
 }
 
-int hull_hooks_run(const struct hull_oci_hooks *hooks, const struct hull_oci_spec *spec, const char *container_id,
-		   const char *status, struct hull_error *err)
+int hull_hooks_run(const struct hull_oci_spec *spec, const char *container_id, struct hull_error *err)
 {
+	const struct hull_oci_hooks *hooks = &spec->start_container;
 	if (hooks->n == 0)
 		return 0;
-	_cleanup_free_ char *state = state_json(spec, container_id, status);
+	_cleanup_free_ char *state = state_json(spec, container_id, "created");
 	for (size_t i = 0; i < hooks->n; i++) {
 		if (run_one(&hooks->v[i], state, err) < 0)
 			return hull_error_wrap(err, "error running hook #%zu (%s)", i, hooks->v[i].path);

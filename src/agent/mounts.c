@@ -89,31 +89,42 @@ static int apply_bind(int rootfd, const struct hull_oci_mount *mount, int tree, 
 	return r < 0 ? hull_error_errno(err, r, "bind") : 0;
 }
 
-/* tmpfs takes the mode of the directory that it covers, unless it was given one. Source: runc, mountToRootfs(). */
-static char *tmpfs_options(const struct hull_oci_mount *mount, int target)
+static bool is_tmpfs(const struct hull_oci_mount *mount)
 {
-	struct stat st;
-	const char *data = mount->data ? mount->data : "";
-	if (strncmp(data, "mode=", 5) == 0 || strstr(data, ",mode=") || fstat(target, &st) < 0)
-		return hull_strdup(data);
-	return hull_asprintf("%s%smode=%04o", data, *data ? "," : "", st.st_mode & 07777);
+	return strcmp(mount->type, "tmpfs") == 0;
 }
 
-static int make_fs(const struct hull_oci_mount *mount, int tree, int target, struct hull_error *err)
+/*
+ * A tmpfs takes the mode of the directory that it covers, unless it was given one or the directory was only made for it.
+ * Source: runc, mountToRootfs().
+ */
+static int copy_mode(const struct hull_oci_mount *mount, int tmpfs, mode_t covered)
 {
-	const char *type = mount->type;
-	_cleanup_free_ char *options = NULL;
-	const char *data = mount->data;
+	const char *data = mount->data ? mount->data : "";
+	if (covered == 0 || strncmp(data, "mode=", 5) == 0 || strstr(data, ",mode="))
+		return 0;
+	return fchmodat(tmpfs, ".", covered & 07777, 0) < 0 ? -errno : 0;
+}
+
+/* The mode of a directory that is there already, 0 of one that is not. */
+static mode_t existing_mode(int rootfd, const char *path)
+{
+	struct stat st;
+	_cleanup_close_ int fd = hull_open_in_root(rootfd, path, O_PATH | O_DIRECTORY, 0);
+	return fd >= 0 && fstat(fd, &st) == 0 ? st.st_mode : 0;
+}
+
+static int make_fs(const struct hull_oci_mount *mount, int tree, struct hull_error *err)
+{
+	const char *type = mount->type, *data = mount->data;
 	char reason[256] = "";
 
 	if (strcmp(type, "cgroup") == 0 || strcmp(type, "cgroup2") == 0) {
 		type = "cgroup2";
 		data = NULL;
-	} else if (strcmp(type, "tmpfs") == 0) {
-		data = options = tmpfs_options(mount, target);
 	}
 	/* A tmpfs is filled first and made read-only by hull_mounts_restrict(). */
-	unsigned long flags = options ? mount->flags & ~(unsigned long)MS_RDONLY : mount->flags;
+	unsigned long flags = is_tmpfs(mount) ? mount->flags & ~(unsigned long)MS_RDONLY : mount->flags;
 	int fd = tree >= 0 ? tree : hull_fsmount(type, mount->source, data, flags, reason);
 	if (fd < 0)
 		return hull_error_errno(err, fd, "mount %s%s%s", type, *reason ? ": " : "", reason);
@@ -124,19 +135,20 @@ static int apply_fs(int rootfd, const struct hull_oci_mount *mount, int tree, in
 {
 	if (!mount->type)
 		return hull_error_set(err, EINVAL, "no file system type");
+	mode_t covered = is_tmpfs(mount) ? existing_mode(rootfd, mount->destination) : 0;
 	_cleanup_close_ int target = open_target(rootfd, mount, true, err);
 	if (target < 0)
 		return target;
-	int fd = make_fs(mount, tree, target, err);
+	int fd = make_fs(mount, tree, err);
 	if (fd < 0)
 		return fd;
 	_cleanup_close_ int owned = tree >= 0 ? -1 : fd;
 
-	int r = 0;
-	if (mount->tmpcopyup && strcmp(mount->type, "tmpfs") == 0)
+	int r = is_tmpfs(mount) ? copy_mode(mount, fd, covered) : 0;
+	if (r == 0 && is_tmpfs(mount) && mount->tmpcopyup)
 		r = hull_copyup(target, fd);
 	if (r < 0)
-		return hull_error_errno(err, r, "tmpcopyup");
+		return hull_error_errno(err, r, "fill tmpfs");
 	r = hull_mount_attach(fd, target);
 	if (r < 0)
 		return hull_error_errno(err, r, "attach %s", mount->type);

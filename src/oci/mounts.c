@@ -173,7 +173,7 @@ static void append_data(char **data, const char *option)
 	*data = longer;
 }
 
-static int check_mount(const struct hull_json *v HULL_UNUSED, void *target)
+static int check_mount(const struct hull_json *v, void *target)
 {
 	struct hull_oci_mount *m = target;
 
@@ -186,6 +186,10 @@ static int check_mount(const struct hull_json *v HULL_UNUSED, void *target)
 	}
 	if (m->type && strcmp(m->type, "bind") == 0)
 		m->is_bind = true;
+	if (m->is_bind && (!m->source || !*m->source)) {
+		struct hull_json source = hull_json_member(v, "source");
+		return hull_json_error(&source, "missing: a bind mount needs one");
+	}
 	if ((m->n_uid_mappings || m->n_gid_mappings) && !m->ridmap)
 		m->idmap = true;
 
