@@ -177,6 +177,17 @@ static int start_detached(struct exec *x, struct hull_error *err)
 	return r;
 }
 
+static int attend_exec(struct exec *x, Hull__Pod__V1__Stdio *stdio, const int *fds, size_t n, struct hull_session *session,
+		       struct hull_error *err)
+{
+	if (request_exec(x, stdio, fds, n, err) < 0)
+		return hull_cli_exit_code(err);
+	hull_closep(&x->sockets[0]);
+	if (hull_launch_write_pid(x->o->pid_file, getpid(), err) < 0)
+		return HULL_EXIT_FAILURE;
+	return hull_session_run(session, err);
+}
+
 /* Runs the exec to its end in the foreground, or leaves a stand-in behind. Returns an exit code. */
 static int run_exec(struct exec *x, struct hull_error *err)
 {
@@ -198,13 +209,9 @@ static int run_exec(struct exec *x, struct hull_error *err)
 		return HULL_EXIT_FAILURE;
 	_cleanup_close_ int signal_fd = session.signal_fd;
 	(void)signal_fd;
-	if (request_exec(x, &stdio, fds, n, err) < 0)
-		return hull_cli_exit_code(err);
-	hull_closep(&x->sockets[0]);
-	if (hull_launch_write_pid(x->o->pid_file, getpid(), err) < 0)
-		return HULL_EXIT_FAILURE;
+	/* Before the program runs: its first output is for a raw terminal already. */
 	bool raw = terminal && hull_console_raw(STDIN_FILENO, &saved);
-	int code = hull_session_run(&session, err);
+	int code = attend_exec(x, &stdio, fds, n, &session, err);
 	if (raw)
 		hull_console_restore(STDIN_FILENO, &saved);
 	return code;

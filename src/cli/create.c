@@ -228,6 +228,21 @@ static int check_terminal(const struct creation *c, struct hull_error *err)
 
 /* ---- the steps */
 
+/* A container alone in its VM has nobody to share these with. A sandbox container's are those that an engine made for its pod. */
+static int check_joined(const struct hull_oci_spec *spec, struct hull_error *err)
+{
+	static const struct { enum hull_oci_ns_type type; const char *name; } kinds[] = {
+		{ HULL_NS_PID, "pid" }, { HULL_NS_IPC, "ipc" }, { HULL_NS_UTS, "uts" },
+	};
+	for (size_t i = 0; i < HULL_ARRAY_SIZE(kinds); i++) {
+		const char *path = spec->namespaces[kinds[i].type].path;
+		if (path)
+			return hull_error_set(err, ENOTSUP, "config.json: linux.namespaces: %s: %s cannot be joined: it is not in this "
+					      "container's VM; put containers that share namespaces into one pod", kinds[i].name, path);
+	}
+	return 0;
+}
+
 /* The supervisor reads the configuration, too; here its errors come before anything exists. */
 static int check_config(struct hull_error *err)
 {
@@ -256,6 +271,8 @@ static int load(struct creation *c, struct hull_error *err)
 		r = hull_oci_spec_check_own_network(spec, err);
 	if (r == 0 && spec->namespaces[HULL_NS_NETWORK].path && c->role != HULL_ROLE_MEMBER)
 		r = hull_netns_check(spec->namespaces[HULL_NS_NETWORK].path, err);
+	if (r == 0 && c->role == HULL_ROLE_SINGLE)
+		r = check_joined(spec, err);
 	if (r == 0 && c->role != HULL_ROLE_MEMBER)
 		r = check_config(err);
 	for (size_t i = 0; i < spec->ignored.n; i++)

@@ -6,9 +6,11 @@
 
 #include "cli/console.h"
 
+/* main.c fills what was closed at the start with O_PATH descriptors. */
 static bool is_open(int fd)
 {
-	return fcntl(fd, F_GETFD) >= 0;
+	int flags = fcntl(fd, F_GETFL);
+	return flags >= 0 && !(flags & O_PATH);
 }
 
 int hull_lend_stdio(const struct hull_oci_process *p, const char *console_socket, Hull__Pod__V1__Stdio *stdio,

@@ -110,6 +110,17 @@ static int check_globals(const struct globals *g, struct hull_error *err)
 	return 0;
 }
 
+/*
+ * What this process opens must not become the container's stdio because the caller had closed 0, 1 or 2. An O_PATH descriptor
+ * in its place can be neither read nor written, just as none at all.
+ */
+static void occupy_stdio(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)!open("/", O_PATH | O_CLOEXEC);
+}
+
 int main(int argc, char **argv)
 {
 	struct globals g = { .root = HULL_DEFAULT_ROOT, .log_format = "text", .log_level = "warning",
@@ -131,6 +142,7 @@ int main(int argc, char **argv)
 	struct hull_error err = HULL_ERROR_INIT;
 	int first = 1;
 
+	occupy_stdio();
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
 		print_help(options);

@@ -28,10 +28,9 @@ static int attend(const struct hull_cli *cli, const char *id, int socket, bool t
 		return HULL_EXIT_FAILURE;
 	_cleanup_close_ int signal_fd = session.signal_fd;
 	(void)signal_fd;
-	if (hull_start(cli, id, err) < 0)
-		return hull_cli_exit_code(err);
+	/* Before the program runs: its first output is for a raw terminal already. */
 	bool raw = terminal && hull_console_raw(STDIN_FILENO, &saved);
-	int code = hull_session_run(&session, err);
+	int code = hull_start(cli, id, err) < 0 ? hull_cli_exit_code(err) : hull_session_run(&session, err);
 	if (raw)
 		hull_console_restore(STDIN_FILENO, &saved);
 	explain_end(cli, id, err);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -183,7 +184,13 @@ int hull_config_load(struct hull_config **ret, struct hull_error *err)
 	return 0;
 }
 
-int hull_config_check_files(const struct hull_config *c, struct hull_error *err)
+uint64_t hull_host_memory_bytes(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
+}
+
+int hull_config_check(const struct hull_config *c, struct hull_error *err)
 {
 	const struct { const char *key, *path; int mode; const char *hint; } files[] = {
 		{ "qemu", c->vmm, X_OK, "install QEMU (Debian: qemu-system-x86) or name it in hull.conf" },
@@ -204,6 +211,10 @@ int hull_config_check_files(const struct hull_config *c, struct hull_error *err)
 			return hull_error_set(err, EINVAL, "configuration: [vm] %s: %s: not a file; %s", files[i].key, files[i].path,
 					      files[i].hint);
 	}
+	uint64_t host = hull_host_memory_bytes();
+	if (host > 0 && c->memory_bytes > host)
+		return hull_error_set(err, ENOMEM, "configuration: [vm] memory: %llu MiB, but the host has %llu MiB in all; correct hull.conf",
+				      (unsigned long long)(c->memory_bytes / MIB), (unsigned long long)(host / MIB));
 	return 0;
 }
 

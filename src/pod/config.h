@@ -34,8 +34,11 @@ struct hull_config {
 int hull_config_load(struct hull_config **ret, struct hull_error *err);
 void hull_config_free(struct hull_config *config);
 
-/* Whether the programs and the files that the configuration names are there: an error names the key and what to do. */
-int hull_config_check_files(const struct hull_config *config, struct hull_error *err);
+/* Whether this host has what the configuration names: files, and enough memory. An error names the key and what to do. */
+int hull_config_check(const struct hull_config *config, struct hull_error *err);
+
+/* All of the host's memory; 0: not known. */
+uint64_t hull_host_memory_bytes(void);
 
 /* A guest to boot: files, command line and the words of their version files. */
 struct hull_guest {

@@ -211,7 +211,14 @@ static uint64_t wanted_memory(const struct hull_config *config, const struct hul
 	if (!spec->has_resources || !r->has_memory_limit || r->memory_limit <= 0)
 		return config->memory_bytes;
 	uint64_t wanted = config->memory_base_bytes + (uint64_t)r->memory_limit;
-	wanted = (wanted + 2 * MIB - 1) & ~(2 * MIB - 1);
+	uint64_t host = hull_host_memory_bytes();
+	/* Engines allow limits beyond what a host has; such a one is never reached. */
+	if (host > 0 && wanted > host) {
+		hull_log_info("the memory limit is larger than the host's memory: the VM gets %llu MiB",
+			      (unsigned long long)(host / MIB));
+		wanted = host;
+	}
+	wanted &= ~(2 * MIB - 1);
 	return wanted > config->memory_bytes ? wanted : config->memory_bytes;
 }
 

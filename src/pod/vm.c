@@ -70,18 +70,28 @@ size_t hull_vm_milestones(const struct hull_vm *vm, const char *const **ret_name
 
 /* ---- the end of a VM */
 
-/* The last console lines as printable text: the guest chose these bytes. */
-static void console_tail(const struct hull_vm *vm, char *out, size_t room)
+/*
+ * What the guest's console said that explains its end, as one printable line: the guest chose these bytes. The kernel's own words on
+ * a panic, if they are there, and the last line otherwise.
+ */
+static void console_last_words(const struct hull_vm *vm, char *out, size_t room)
 {
 	size_t len = vm->console_full ? CONSOLE_KEEP_BYTES : vm->console_at;
-	size_t start = vm->console_full ? vm->console_at : 0;
-	size_t keep = len < room - 1 ? len : room - 1, n = 0;
-	for (size_t i = len - keep; i < len; i++) {
+	size_t start = vm->console_full ? vm->console_at : 0, n = 0;
+	char text[CONSOLE_KEEP_BYTES + 1];
+	for (size_t i = 0; i < len; i++) {
 		char c = vm->console[(start + i) % CONSOLE_KEEP_BYTES];
 		if (c == '\n' || (c >= 0x20 && c < 0x7f))
-			out[n++] = c;
+			text[n++] = c;
 	}
-	out[n] = '\0';
+	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
+		n--;
+	text[n] = '\0';
+
+	const char *line = strstr(text, "Kernel panic"), *newline = strrchr(text, '\n');
+	if (!line)
+		line = newline ? newline + 1 : text;
+	snprintf(out, room, "%.*s", (int)strcspn(line, "\n"), line);
 }
 
 static void lost(struct hull_vm *vm, const char *what)
@@ -91,10 +101,10 @@ static void lost(struct hull_vm *vm, const char *what)
 	vm->over = true;
 	uv_timer_stop(&vm->why);
 
-	char tail[700];
+	char words[400];
 	struct hull_error err = HULL_ERROR_INIT;
-	console_tail(vm, tail, sizeof(tail));
-	hull_error_set(&err, EIO, "%s%s%s", what, tail[0] ? "; the guest's console ended with: " : "", tail);
+	console_last_words(vm, words, sizeof(words));
+	hull_error_set(&err, EIO, "%s%s%s", what, words[0] ? "; the guest's console said: " : "", words);
 	if (vm->ready)
 		vm->events->on_lost(vm->data, err.message);
 	else
@@ -179,7 +189,7 @@ static void on_hello(void *data, const struct hull_rpc_status *status, const Pro
 	}
 	if (status->code != HULL_RPC_OK) {
 		char what[512];
-		snprintf(what, sizeof(what), "the guest's agent did not answer in time: %s", status->message);
+		snprintf(what, sizeof(what), "the guest did not come up in time (hull.conf: boot_timeout): %s", status->message);
 		lost(vm, what);
 		return;
 	}

@@ -441,9 +441,9 @@ static void mount_options(void **state HULL_UNUSED)
 static void bind_mounts(void **state HULL_UNUSED)
 {
 	static const struct { const char *mount; bool bind, recursive, ridmap; } cases[] = {
-		{ "\"type\":\"bind\"", true, false, false },
-		{ "\"type\":\"none\",\"options\":[\"bind\"]", true, false, false },
-		{ "\"options\":[\"rbind\",\"ridmap\"]", true, true, true },
+		{ "\"type\":\"bind\",\"source\":\"b\"", true, false, false },
+		{ "\"type\":\"none\",\"source\":\"b\",\"options\":[\"bind\"]", true, false, false },
+		{ "\"source\":\"b\",\"options\":[\"rbind\",\"ridmap\"]", true, true, true },
 		{ "\"type\":\"tmpfs\"", false, false, false },
 	};
 	for (size_t i = 0; i < HULL_ARRAY_SIZE(cases); i++) {
