@@ -7,6 +7,7 @@
 #include <linux/keyctl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/personality.h>
@@ -201,12 +202,52 @@ static char *find_home(unsigned uid)
 	return hull_strdup("/");
 }
 
+/* A variable of the environment, and where in it. */
+struct variable {
+	const char *text;
+	size_t index;
+};
+
+static size_t name_length(const char *variable)
+{
+	return strcspn(variable, "=");
+}
+
+/* By name; of the same name the last one comes first. */
+static int compare_variables(const void *left, const void *right)
+{
+	const struct variable *a = left, *b = right;
+	size_t n_a = name_length(a->text), n_b = name_length(b->text);
+	int order = strncmp(a->text, b->text, n_a < n_b ? n_a : n_b);
+	if (order == 0 && n_a != n_b)
+		order = n_a < n_b ? -1 : 1;
+	return order != 0 ? order : a->index > b->index ? -1 : 1;
+}
+
+/* Of a variable that is there twice only the last one counts, as with runc: getenv() would find the first. */
+static bool *find_overridden(const struct hull_strv *env)
+{
+	_cleanup_free_ struct variable *sorted = hull_new(struct variable, env->n);
+	bool *overridden = hull_new(bool, env->n);
+	for (size_t i = 0; i < env->n; i++)
+		sorted[i] = (struct variable){ env->v[i], i };
+	if (env->n)
+		qsort(sorted, env->n, sizeof(*sorted), compare_variables);
+	for (size_t i = 1; i < env->n; i++) {
+		size_t n = name_length(sorted[i].text);
+		if (n == name_length(sorted[i - 1].text) && strncmp(sorted[i].text, sorted[i - 1].text, n) == 0)
+			overridden[sorted[i].index] = true;
+	}
+	return overridden;
+}
+
 static void fill_environment(const struct hull_oci_process *process, struct hull_strv *env)
 {
 	const char *home = hull_lookup_env(&process->env, "HOME");
 	bool known = home && *home;
+	_cleanup_free_ bool *overridden = find_overridden(&process->env);
 	for (size_t i = 0; i < process->env.n; i++) {
-		if (known || strncmp(process->env.v[i], "HOME=", 5) != 0)
+		if (!overridden[i] && (known || strncmp(process->env.v[i], "HOME=", 5) != 0))
 			hull_strv_add(env, process->env.v[i]);
 	}
 	if (known)

@@ -21,7 +21,8 @@ enum how {
 	HOW_OWN,                       /* an open file description of our own: non-blocking */
 	HOW_SOCKET,                    /* MSG_DONTWAIT on each call */
 	HOW_DIRECT,                    /* never waits, so it cannot be polled: files, /dev/null */
-	HOW_CAREFUL,                   /* shared and blocking: at most PIPE_BUF bytes, after poll said so */
+	HOW_PIPE,                      /* shared and blocking: at most PIPE_BUF bytes, after poll said so */
+	HOW_CAREFUL,                   /* as that, but poll promises no more than a byte: a terminal's write waits for all of its bytes */
 };
 
 struct hull_endpoint {
@@ -64,7 +65,7 @@ static enum how adopt(int *fd, bool reading)
 			return HOW_OWN;
 		}
 	}
-	return HOW_CAREFUL;
+	return S_ISFIFO(st.st_mode) ? HOW_PIPE : HOW_CAREFUL;
 }
 
 static bool is_ready(int fd, short events)
@@ -77,7 +78,7 @@ static ssize_t do_read(struct hull_endpoint *ep, void *buf, size_t n)
 {
 	if (ep->how == HOW_SOCKET)
 		return recv(ep->fd, buf, n, MSG_DONTWAIT);
-	if (ep->how == HOW_CAREFUL && !is_ready(ep->fd, POLLIN)) {
+	if ((ep->how == HOW_PIPE || ep->how == HOW_CAREFUL) && !is_ready(ep->fd, POLLIN)) {
 		errno = EAGAIN;
 		return -1;
 	}
@@ -88,12 +89,13 @@ static ssize_t do_write(struct hull_endpoint *ep, const void *buf, size_t n)
 {
 	if (ep->how == HOW_SOCKET)
 		return send(ep->fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (ep->how == HOW_CAREFUL) {
+	if (ep->how == HOW_PIPE || ep->how == HOW_CAREFUL) {
+		size_t most = ep->how == HOW_PIPE ? PIPE_BUF : 1;
 		if (!is_ready(ep->fd, POLLOUT)) {
 			errno = EAGAIN;
 			return -1;
 		}
-		n = n < PIPE_BUF ? n : PIPE_BUF;
+		n = n < most ? n : most;
 	}
 	return write(ep->fd, buf, n);
 }
@@ -283,7 +285,8 @@ void hull_endpoint_grant(struct hull_endpoint *ep, uint64_t n)
 static void enqueue(struct hull_endpoint *ep, const uint8_t *bytes, size_t n)
 {
 	if (ep->queue_start + ep->queue_len + n > ep->queue_room) {
-		memmove(ep->queue, ep->queue + ep->queue_start, ep->queue_len);
+		if (ep->queue_start > 0)
+			memmove(ep->queue, ep->queue + ep->queue_start, ep->queue_len);
 		ep->queue_start = 0;
 		if (ep->queue_len + n > ep->queue_room) {
 			ep->queue_room = ep->queue_len + n;

