@@ -60,13 +60,14 @@ char *hull_json_quote(const char *s, size_t max)
 {
 	size_t len = strlen(s);
 	size_t shown = len > max ? max : len;
-	char *out = hull_calloc(shown * 4 + sizeof("\"…\""), 1), *p = out;
+	size_t room = shown * 4 + sizeof("\"…\"");
+	char *out = hull_calloc(room, 1), *p = out;
 
 	*p++ = '"';
 	for (size_t i = 0; i < shown; i++) {
 		unsigned char c = (unsigned char)s[i];
 		if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
-			p += sprintf(p, "\\x%02x", c);
+			p += snprintf(p, room - (size_t)(p - out), "\\x%02x", c);
 		else
 			*p++ = (char)c;
 	}
