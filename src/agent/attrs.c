@@ -138,15 +138,23 @@ static int apply_capabilities(const struct hull_oci_capabilities *c, struct hull
 	return 0;
 }
 
+/* The text is runc's. */
+static int cannot_become(struct hull_error *err, const char *what, unsigned id)
+{
+	if (errno == EINVAL)
+		return hull_error_set(err, EINVAL, "cannot set %s to unmapped user in user namespace", what);
+	return hull_error_errno(err, errno, "set%s %u", what, id);
+}
+
 static int set_user(const struct hull_oci_user *user, struct hull_error *err)
 {
 	umask(user->has_umask ? (mode_t)user->umask : 022);
 	if (setgroups(user->n_additional_gids, user->additional_gids) < 0)
 		return hull_error_errno(err, errno, "setgroups");
 	if (setresgid(user->gid, user->gid, user->gid) < 0)
-		return hull_error_errno(err, errno, "setgid %u", user->gid);
+		return cannot_become(err, "gid", user->gid);
 	if (setresuid(user->uid, user->uid, user->uid) < 0)
-		return hull_error_errno(err, errno, "setuid %u", user->uid);
+		return cannot_become(err, "uid", user->uid);
 	return 0;
 }
 
@@ -154,8 +162,11 @@ static int change_directory(const char *cwd, bool *ret_denied, struct hull_error
 {
 	*ret_denied = false;
 	if (chdir(*cwd ? cwd : "/") < 0) {
-		*ret_denied = errno == EACCES || errno == EPERM;
-		return hull_error_errno(err, errno, "chdir to cwd (\"%s\") set in config.json failed", cwd);
+		int code = errno;
+		char text[128];
+		*ret_denied = code == EACCES || code == EPERM;
+		return hull_error_set(err, code, "chdir to cwd (\"%s\") set in config.json failed: %s", cwd,
+				      hull_lookup_strerror(code, text, sizeof(text)));
 	}
 	/* A directory outside of the root has a path that does not begin with a slash. */
 	char path[4096];

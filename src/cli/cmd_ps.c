@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/ask.h"
+#include "pod/state.h"
 
 static void print_table(const Hull__Agent__V1__ProcessList *list)
 {
@@ -17,12 +18,20 @@ static void print_table(const Hull__Agent__V1__ProcessList *list)
 	}
 }
 
-static void print_json(const Hull__Agent__V1__ProcessList *list)
+/*
+ * Engines look the pids of this form up on the host (containerd's Pids, `docker top`, iSulad's top), where a pid of the guest would
+ * name a stranger. All there is of the container on the host is its stand-in.
+ */
+static int print_json(const struct hull_cli *cli, const char *id, struct hull_error *err)
 {
-	printf("[");
-	for (size_t i = 0; i < list->n_processes; i++)
-		printf("%s%d", i ? "," : "", list->processes[i]->pid);
-	printf("]\n");
+	struct hull_state *state = NULL;
+	int r = hull_state_load(cli->root, id, NULL, &state, err);
+	if (r == 0 && hull_state_effective(state) == HULL_STATUS_STOPPED)
+		r = hull_error_set(err, ESRCH, "container not running");
+	if (r == 0)
+		printf("[%d]\n", (int)state->standin.pid);
+	hull_state_free(state);
+	return r;
 }
 
 int hull_cmd_ps(struct hull_cli *cli, int argc, char **argv, struct hull_error *err)
@@ -32,7 +41,7 @@ int hull_cmd_ps(struct hull_cli *cli, int argc, char **argv, struct hull_error *
 		{ "format", 'f', HULL_OPTION_STRING, &format, "FORMAT", "table (default) or json" },
 		{ NULL, 0, 0, NULL, NULL, NULL },
 	};
-	const struct hull_usage usage = { "ps", "CONTAINER", "Lists the processes of a container, with their pids in the VM.", 1, 1 };
+	const struct hull_usage usage = { "ps", "CONTAINER", "Lists the processes of a container, with their pids in the VM; json: the host's pid.", 1, 1 };
 	ProtobufCMessage *message = NULL;
 	int first;
 
@@ -44,12 +53,11 @@ int hull_cmd_ps(struct hull_cli *cli, int argc, char **argv, struct hull_error *
 		hull_error_set(err, EINVAL, "ps: --format: expected table or json, found \"%.32s\"", format);
 		return HULL_EXIT_FAILURE;
 	}
+	if (json)
+		return print_json(cli, argv[first], err) < 0 ? HULL_EXIT_FAILURE : HULL_EXIT_OK;
 	if (hull_ask_container(cli, argv[first], "Ps", &hull__agent__v1__process_list__descriptor, &message, err) < 0)
 		return HULL_EXIT_FAILURE;
-	if (json)
-		print_json((const Hull__Agent__V1__ProcessList *)message);
-	else
-		print_table((const Hull__Agent__V1__ProcessList *)message);
+	print_table((const Hull__Agent__V1__ProcessList *)message);
 	protobuf_c_message_free_unpacked(message, NULL);
 	return HULL_EXIT_OK;
 }

@@ -240,6 +240,11 @@ static int check_joined(const struct hull_oci_spec *spec, struct hull_error *err
 			return hull_error_set(err, ENOTSUP, "config.json: linux.namespaces: %s: %s cannot be joined: it is not in this "
 					      "container's VM; put containers that share namespaces into one pod", kinds[i].name, path);
 	}
+	/* Named by a process, it is another container's (docker: --network container:X); one made for this container has a name. */
+	const char *net = spec->namespaces[HULL_NS_NETWORK].path;
+	if (net && strncmp(net, "/proc/", strlen("/proc/")) == 0)
+		return hull_error_set(err, ENOTSUP, "config.json: linux.namespaces: network: %s cannot be joined: it belongs to another "
+				      "container; put containers that share a network into one pod", net);
 	return 0;
 }
 

@@ -47,7 +47,8 @@ int hull_virtiofsd_probe(const char *path, struct hull_virtiofsd_features *ret, 
  * cache=auto       What the host writes must show in the guest. File contents are checked at each open; names
  *                  and attributes may be up to a second old. `none` would make every stat a round trip, `always`
  *                  would never see the host's changes (a ConfigMap that is updated, a file copied in).
- * xattr, posix_acl As on a local file system: user.*, security.capability and access control lists work. trusted.*
+ * xattr, posix_acl As on a local file system: user.* and security.capability work. Access control lists would, but Linux 6.1
+ *                  does not hand SB_POSIXACL on to submounts, which is where containers live (docs/oci.md). trusted.*
  *                  stays out: it needs CAP_SYS_ADMIN, which with a guest on the other end is not worth an overlay
  *                  upper layer on a share (those belong on the guest's own tmpfs or disk, or use `userxattr`).
  * modcaps          Left alone: the built-in set (chown, dac_override, fowner, fsetid, setuid, setgid, mknod,

@@ -513,8 +513,8 @@ SH
 }
 
 @test "rootfs: access control lists are refused, not lost" {
-	# By design of the guest's kernel: the container's root is a submount of the share, and fuse_fill_super_submount() does not
-	# hand SB_POSIXACL on. runc's containers can set them.
+	# The container's root is a submount of the share, and the guest's fuse_fill_super_submount() does not hand SB_POSIXACL on
+	# (Linux 6.1). runc's containers can set them. docs/oci.md says so.
 	build_oddities "$BUNDLE/rootfs/oddities"
 	[ -x "$BUNDLE/rootfs/oddities" ] || skip "no compiler"
 	config '.root.readonly = false'

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Further processes in a container, compared with runc's exec in the same container.
 
+bats_require_minimum_version 1.5.0
 load lib.bash
 load runc.bash
 setup() { setup_hull; }
@@ -11,7 +12,7 @@ teardown() {
 }
 
 # The process as it sees itself.
-SEEN='pwd; id -u; id -g; umask; grep -E "^(Groups|Cap|NoNewPrivs|Seccomp:|SigIgn|SigBlk)" /proc/self/status; env | sort; ulimit -n
+SEEN='pwd; id -u; id -g; grep -E "^(Groups|Cap|NoNewPrivs|Seccomp:|SigIgn|SigBlk)" /proc/self/status; env | sort; ulimit -n
 	cat /proc/self/oom_score_adj; ls /proc/self/fd | wc -l; for n in pid mnt uts ipc net; do
 	[ $(readlink /proc/self/ns/$n) = $(readlink /proc/1/ns/$n) ] && echo same $n; done; [ -t 0 ] || echo no terminal'
 
@@ -25,10 +26,12 @@ SEEN='pwd; id -u; id -g; umask; grep -E "^(Groups|Cap|NoNewPrivs|Seccomp:|SigIgn
 	runc_sleeper
 	exec_same_as_runc -- sh -c "$SEEN" </dev/null
 	seen /tmp FROM=config OVER=config 77 'same pid' 'same mnt' 'no terminal'
-	exec_same_as_runc --env NEW=1 -e 'OVER=a  b' --env EMPTY= --cwd "/work dir" --user 1000:1001 --additional-gids 7 -g 8 -- \
+	# The specification's umask is the process', so it is that of an exec too; runc's exec takes the caller's.
+	[ "$(hull exec "$ID" sh -c umask)" = 0007 ]
+	exec_same_as_runc --env NEW=1 --env 'OVER=a  b' --env EMPTY= --cwd "/work dir" --user 1000:1001 -g 7 -g 8 -- \
 		sh -c "$SEEN" </dev/null
 	seen '/work dir' 1000 1001 'OVER=a  b' NEW=1
-	exec_same_as_runc --user 0 --cap CAP_SYS_ADMIN -c CAP_KILL --no-new-privs -- sh -c "$SEEN" </dev/null
+	exec_same_as_runc --user 0 --cap CAP_SYS_ADMIN --cap CAP_KILL --no-new-privs -- sh -c "$SEEN" </dev/null
 	seen $'NoNewPrivs:\t1'
 	exec_same_as_runc --user 1000 --cap CAP_NET_RAW -- sh -c "$SEEN" </dev/null
 	exec_same_as_runc -- sh -c 'for a; do printf "<%s>" "$a"; done' zero '' 'a b' $'new\nline' ünï -x -- --user </dev/null
@@ -48,9 +51,12 @@ SEEN='pwd; id -u; id -g; umask; grep -E "^(Groups|Cap|NoNewPrivs|Seccomp:|SigIgn
 	runc_sleeper
 	jq -n --arg s "$SEEN" '{args: ["sh", "-c", $s, "zero"], env: ["PATH=/bin", "ONLY=this"], cwd: "/var", user: {uid: 33, gid: 34, additionalGids: [35]},
 		capabilities: {bounding: ["CAP_KILL"], effective: [], permitted: ["CAP_KILL"], inheritable: ["CAP_KILL"], ambient: ["CAP_KILL"]},
-		rlimits: [{type: "RLIMIT_NOFILE", soft: 55, hard: 66}], noNewPrivileges: true, oomScoreAdj: 500}' >"$WORK/process.json"
+		rlimits: [{type: "RLIMIT_NOFILE", soft: 55, hard: 66}], noNewPrivileges: true}' >"$WORK/process.json"
 	exec_same_as_runc --process "$WORK/process.json" -- </dev/null
-	seen /var 33 34 ONLY=this $'CapAmb:\t0000000000000020' 500 55
+	seen /var 33 34 ONLY=this $'CapAmb:\t0000000000000020' 55
+	# runc reads oomScoreAdj, but does not use it here.
+	jq '.oomScoreAdj = 500 | .args = ["cat", "/proc/self/oom_score_adj"]' "$WORK/process.json" >"$WORK/process2.json"
+	[ "$(hull exec --process "$WORK/process2.json" "$ID")" = 500 ]
 	for bad in '{' '[]' '{"args": [], "cwd": "/"}' '{"args": ["true"], "cwd": "rel"}' '{"args": ["true"], "cwd": "/", "x": 1}' ''; do
 		echo "$bad" >"$WORK/process.json"
 		run hull exec --process "$WORK/process.json" "$ID"
@@ -95,18 +101,23 @@ SEEN='pwd; id -u; id -g; umask; grep -E "^(Groups|Cap|NoNewPrivs|Seccomp:|SigIgn
 	exec_same_as_runc -- /opt/dangling </dev/null
 	exec_same_as_runc -- /opt/plain/below </dev/null
 	exec_same_as_runc -- /opt/plain </dev/null
-	exec_same_as_runc -- /opt/dir </dev/null
-	exec_same_as_runc -- /opt/script </dev/null
-	exec_same_as_runc -- /opt/noformat </dev/null
-	exec_same_as_runc -- /opt/empty </dev/null
+	# "is a directory" since Go 1.20, "permission denied" before: not compared.
+	run -126 hull exec "$ID" /opt/dir
+	[[ "$output" == *'exec failed: unable to start container process: exec: "/opt/dir": is a directory' ]]
+	# runc says this on the program's own stderr and ends with 1; with Hull it is an error of the call, as the others are.
+	run -127 hull exec "$ID" /opt/script
+	[[ "$output" == *'exec /opt/script: no such file or directory' ]]
+	run -126 hull exec "$ID" /opt/noformat
+	[[ "$output" == *'exec /opt/noformat: exec format error' ]]
+	run -126 hull exec "$ID" /opt/empty
+	[[ "$output" == *'exec /opt/empty: exec format error' ]]
 	exec_same_as_runc --cwd /no/such/dir -- true </dev/null
 	EXEC_ERRORS=
 
 	# The codes of shells, as runc since 1.2 has them; 255 before.
 	for want in 127:nonexist 127:/no/such 126:/opt/plain 126:/opt/dir; do
 		SECONDS=0
-		run hull exec "$ID" "${want#*:}"
-		[ "$status" -eq "${want%%:*}" ]
+		run "-${want%%:*}" hull exec "$ID" "${want#*:}"
 		[ "$SECONDS" -lt 5 ]
 	done
 	is_status "$ID" running
@@ -117,15 +128,13 @@ SEEN='pwd; id -u; id -g; umask; grep -E "^(Groups|Cap|NoNewPrivs|Seccomp:|SigIgn
 	echo data >"$BUNDLE/rootfs/plain"
 	for want in 127:nonexist 127:/no/such 126:/plain 126:/bin; do
 		args "${want#*:}"
-		run hull run --bundle "$BUNDLE" "$ID"
-		[ "$status" -eq "${want%%:*}" ]
+		run "-${want%%:*}" hull run --bundle "$BUNDLE" "$ID"
 		[[ "$output" == *"unable to start container process"*"exec: \"${want#*:}\": "* ]]
 		[ -z "$(hull list -q)" ]
 		eventually 5 eval '[ -z "$(leftovers)" ]'
 	done
 	args nonexist
-	run hull create --bundle "$BUNDLE" --pid-file "$WORK/pid" "$ID"
-	[ "$status" -eq 127 ]
+	run -127 hull create --bundle "$BUNDLE" --pid-file "$WORK/pid" "$ID"
 	[ ! -e "$WORK/pid" ]
 	eventually 5 eval '[ -z "$(leftovers)" ]'
 }
@@ -206,8 +215,7 @@ PY
 	[ "$(hull exec "$ID" cat /dev/shm/term)" = term ]
 	is_status "$ID" running
 	# A detached one that cannot be started is an error of the call itself.
-	run hull exec -d --pid-file "$WORK/p4" "$ID" nonexist
-	[ "$status" -eq 127 ]
+	run -127 hull exec -d --pid-file "$WORK/p4" "$ID" nonexist
 	[ ! -e "$WORK/p4" ]
 	# The end of the container is the end of all.
 	hull exec -d --pid-file "$WORK/p5" "$ID" sleep 4322 </dev/null >/dev/null 2>&1
@@ -216,7 +224,6 @@ PY
 }
 
 @test "exec: containers that are unknown, created, paused, stopped" {
-	EXEC_ERRORS=1
 	run hull exec nobody-knows true
 	[ "$status" -ne 0 ]
 	[[ "$output" == *"container does not exist"* ]]
@@ -271,5 +278,5 @@ PY
 	exec_same_as_runc --user 5:6 -- sh -c 'cat /proc/self/uid_map; id -u; id -g; ulimit -n; grep -E "^(Seccomp:|CapB)" /proc/self/status
 		mkdir /dev/shm/x 2>&1; ls /sys/firmware; touch /x 2>&1; readlink /proc/self/ns/user | cut -c1-4' </dev/null
 	[[ "$output" == *"No space left on device"* ]]
-	exec_same_as_runc --user 1000 -- id </dev/null
+	EXEC_ERRORS=1 exec_same_as_runc --user 1000 -- id </dev/null
 }

@@ -105,11 +105,12 @@ exec_same_as_runc() {
 		timeout -k 5 60 runc --root "$WORK/runc" exec "${front[@]}" "$ID" "$@" \
 			<"$WORK/stdin" >"$WORK/runc.out" 2>"$WORK/runc.err" || runc_code=$?
 		diff -a -u --label runc --label hull "$WORK/runc.out" "$WORK/hull.out" >&2
-		[ "$code" -eq "$runc_code" ] ||
+		# runc ends with 255 when a program cannot be started, Hull as shells and crun do.
+		[ "$code" -eq "$runc_code" ] || { [ -n "${EXEC_ERRORS:-}" ] && [ "$runc_code" -eq 255 ] && [[ $code = 1 || $code = 12[67] ]]; } ||
 			{ echo "${args[*]}: exit status: runc $runc_code, hull $code" >&2; cat "$WORK/runc.err" "$WORK/hull.err" >&2; return 1; }
 		[ -z "${EXEC_ERRORS:-}" ] || diff -u --label runc --label hull <(message "$WORK/runc.err") <(message "$WORK/hull.err") >&2
 	fi
-	run sh -c "cat '$WORK/hull.out' '$WORK/hull.err'; exit $code"
+	run "-$code" sh -c "cat '$WORK/hull.out' '$WORK/hull.err'; exit $code"
 }
 
 # The last error message: runc writes text with time stamps, and its words again.
