@@ -27,7 +27,7 @@ teardown() {
 	probe <<'SH'
 id -u; id -g; umask; pwd; stat -c '%a %u:%g %n' /made "/made/by the/runtime"
 tr '\0' '\n' </proc/1/environ | sort
-grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp:|SigIgn|SigBlk)' /proc/self/status
+grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp:|SigBlk)' /proc/self/status
 grep -E 'core|open files|stack|processes' /proc/self/limits
 cat /proc/self/oom_score_adj
 ls /proc/self/fd | wc -l
