@@ -387,7 +387,7 @@ SH
 	sleep 2
 	CALL_TIMEOUT=30
 	is_status "$ID" running
-	[ "$(hull ps -f json "$ID" | jq length)" -le 31 ]
+	[ "$(hull ps "$ID" | tail -n +2 | wc -l)" -le 31 ]
 	# Full: an exec is refused or gets its turn, but does not hang.
 	run hull exec "$ID" true
 	[ "$status" -ne 124 ]
