@@ -105,9 +105,8 @@ make_image() {
 		"$HULL" --root "$ROOT" try -- sleep 1000 3>&- &
 		pid=$!
 		eventually 20 eval 'hull list | grep -q running'
-		kill -s $signal $pid
-		# PID 1 of a container ignores what it has not asked for; the second time Hull insists.
-		[ $signal != TERM ] || kill -s TERM $pid
+		# PID 1 of a container ignores what it has not asked for; the second time Hull insists. (Two at once would be one.)
+		eventually 20 eval 'kill -s $signal $pid 2>/dev/null; sleep 0.3; ! kill -0 $pid 2>/dev/null'
 		wait $pid || true
 		eventually 10 eval '! hull list | grep -q running'
 		# After a SIGKILL the next try sweeps what the killed one could not.
