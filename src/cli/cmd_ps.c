@@ -41,7 +41,8 @@ int hull_cmd_ps(struct hull_cli *cli, int argc, char **argv, struct hull_error *
 		{ "format", 'f', HULL_OPTION_STRING, &format, "FORMAT", "table (default) or json" },
 		{ NULL, 0, 0, NULL, NULL, NULL },
 	};
-	const struct hull_usage usage = { "ps", "CONTAINER", "Lists the processes of a container with their pids in the VM; as JSON, its pid on the host.", 1, 1 };
+	const struct hull_usage usage = { "ps", "CONTAINER",
+					  "Lists the processes of a container with their pids in the VM; as JSON, its pid on the host.", 1, 1 };
 	ProtobufCMessage *message = NULL;
 	int first;
 

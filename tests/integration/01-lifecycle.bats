@@ -211,7 +211,7 @@ PY
 	[ "$status" -eq 0 ]
 	[[ "$output" == *PID*CMD* ]]
 	# Engines look these up on the host: containerd, and with it docker top.
-	[ "$(hull ps -f json "$ID")" = "[$(pid_of "$ID" .standin)]" ]
+	[ "$(hull ps -f json "$ID")" = "[$(pid_of "$ID" .standIn)]" ]
 }
 
 @test "pause and resume" {
