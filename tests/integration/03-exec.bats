@@ -160,6 +160,8 @@ t.write(b"cat\n")
 time.sleep(0.5)
 t.write(b"\x03")
 t.expect(b"^C")
+# The shell drops what was typed before its prompt.
+t.expect(b"$ ")
 t.write(b"echo code-$?; exit 9\n")
 t.expect(b"code-130\r\n")
 t.end(9)
