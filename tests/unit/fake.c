@@ -29,6 +29,7 @@ struct hull_vmm {
 	struct hull_vmm_events events;
 	void *data;
 	bool gone;
+	int share_fd;                  /* virtiofsd ends when it is closed */
 	struct call *calls;
 };
 
@@ -99,7 +100,7 @@ static int fake_start(uv_loop_t *loop, const struct hull_vm_config *config, cons
 {
 	int fds[2];
 
-	HULL_UNUSED _cleanup_close_ int share_fd = config->share_fd;      /* taken over, as by every driver */
+	_cleanup_close_ int share_fd = config->share_fd;      /* taken over, as by every driver */
 	note("start %llu MiB %u CPUs\n", (unsigned long long)config->memory_bytes >> 20, config->vcpus);
 	hull_fake.starts++;
 	if (hull_fake.refuse_start)
@@ -111,6 +112,7 @@ static int fake_start(uv_loop_t *loop, const struct hull_vm_config *config, cons
 	vm->loop = loop;
 	vm->events = *events;
 	vm->data = data;
+	vm->share_fd = TAKE_FD(share_fd);
 	hull_closep(&hull_fake.guest_fd);
 	hull_fake.guest_fd = fds[1];
 	hull_fake.vm = vm;
@@ -195,6 +197,7 @@ static void fake_free(struct hull_vmm *vm)
 		hull_fake.vm = NULL;
 		hull_closep(&hull_fake.guest_fd);
 	}
+	hull_closep(&vm->share_fd);
 	free(vm);
 }
 
