@@ -56,7 +56,8 @@ check:
 .PHONY: bench
 bench: guest
 	@scripts/install-packages bench
-	@tests/bench/run
+	@DESTDIR='$(CURDIR)/build-stage' scripts/install '$(BUILD)' '$(GUEST)' '$(PREFIX)'
+	@tests/bench/run --prefix '$(CURDIR)/build-stage$(PREFIX)' $(BENCH_ARGS)
 
 .PHONY: fuzz
 fuzz: deps
