@@ -1,12 +1,12 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # The standard streams of a process: bytes, order, ends, readers that do not read, terminals.
-# STDIO_MB: MiB that go through a container and back (default 256; the long form of the check takes 1024).
+# STDIO_MB: MiB that go through a container and back (default 1024).
 
 load lib.bash
 setup() {
 	setup_hull
-	export STDIO_MB=${STDIO_MB:-256}
+	export STDIO_MB=${STDIO_MB:-1024}
 }
 
 teardown() {
