@@ -233,6 +233,7 @@ static int check_joined(const struct hull_oci_spec *spec, struct hull_error *err
 {
 	static const struct { enum hull_oci_ns_type type; const char *name; } kinds[] = {
 		{ HULL_NS_PID, "pid" }, { HULL_NS_IPC, "ipc" }, { HULL_NS_UTS, "uts" },
+		{ HULL_NS_USER, "user" },
 	};
 	for (size_t i = 0; i < HULL_ARRAY_SIZE(kinds); i++) {
 		const char *path = spec->namespaces[kinds[i].type].path;
@@ -312,8 +313,10 @@ static int start_standin(struct creation *c, struct hull_error *err)
 	if (c->options->foreground)
 		return 0;
 	_cleanup_free_ char *mount_point = hull_path_container(c->cli->root, c->id);
+	/* It is all that `docker top` and `podman top` can show, and says so. */
+	_cleanup_free_ char *title = hull_asprintf("%s (its processes are in its VM)", c->id);
 	int r = hull_mirror_prepare(&c->bundle, mount_point, &c->mirror, err);
-	return r < 0 ? r : hull_launch_standin(c->sockets[1], c->terminal, c->id, c->mirror, &c->standin, err);
+	return r < 0 ? r : hull_launch_standin(c->sockets[1], c->terminal, title, c->mirror, &c->standin, err);
 }
 
 static int release_standin(struct creation *c, struct hull_error *err)

@@ -64,6 +64,16 @@ static void end_process(const struct hull_procref *ref, int patience_ms)
 	hull_pidfd_wait(fd, SUPERVISOR_EXIT_MS);
 }
 
+/*
+ * Whether the supervisor is gone, or goes by itself. One that ends just now, for its sandbox container was deleted, hangs up on who
+ * deletes another of the pod's containers: `podman play kube --down` deletes them all at once.
+ */
+static bool ends(const struct hull_procref *ref, int patience_ms)
+{
+	_cleanup_close_ int fd = hull_procref_open(ref);
+	return fd < 0 ? fd == -ESRCH : hull_pidfd_wait(fd, patience_ms) == 0;
+}
+
 static int end_container(const struct hull_cli *cli, const struct hull_state *state)
 {
 	struct hull_error err = HULL_ERROR_INIT;
@@ -75,7 +85,7 @@ static int end_container(const struct hull_cli *cli, const struct hull_state *st
 			hull_log_info("the supervisor of %s: %s", state->id, err.message);
 		if (own_pod)
 			end_process(&state->supervisor, r < 0 ? 0 : SUPERVISOR_EXIT_MS);
-		else if (r < 0 && hull_procref_alive(&state->supervisor))
+		else if (r < 0 && !ends(&state->supervisor, r == -ETIMEDOUT ? 0 : SUPERVISOR_EXIT_MS))
 			return -ETIMEDOUT;
 	}
 	/*

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -16,14 +17,17 @@
 struct tree {
 	int fd;
 	const char *destination;       /* borrowed from the bundle */
+	bool cover;                    /* stands for what only the guest has: empty */
+	bool is_proc, readonly;
 };
 
 struct hull_mirror {
 	char *mount_point;
 	int rootfs, net;               /* net: -1 for none to join */
 	int new_namespaces;            /* CLONE_NEW… */
-	struct tree *trees;
+	struct tree *trees;            /* in the order of config.json */
 	size_t n_trees;
+	bool readonly;
 };
 
 static const struct {
@@ -31,8 +35,20 @@ static const struct {
 	int flag;
 } mirrored[] = { { HULL_NS_NETWORK, CLONE_NEWNET }, { HULL_NS_IPC, CLONE_NEWIPC }, { HULL_NS_UTS, CLONE_NEWUTS } };
 
-static int clone_tree(const struct hull_bundle *b, const struct hull_oci_mount *m, struct hull_error *err)
+/* Nothing but places for other mounts goes into it. */
+static int make_cover(struct hull_error *err)
 {
+	_cleanup_close_ int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "mode", "755", 0) < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return hull_error_errno(err, errno, "make a tmpfs");
+	int fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	return fd < 0 ? hull_error_errno(err, errno, "make a tmpfs") : fd;
+}
+
+static int open_tree_of(const struct hull_bundle *b, const struct hull_oci_mount *m, struct hull_error *err)
+{
+	if (!m->is_bind)
+		return make_cover(err);
 	_cleanup_free_ char *source = m->source[0] == '/' ? hull_strdup(m->source) : hull_asprintf("%s/%s", b->path, m->source);
 	return hull_mount_clone(source, m->is_recursive, err);
 }
@@ -43,6 +59,7 @@ int hull_mirror_prepare(const struct hull_bundle *b, const char *mount_point, st
 	struct hull_mirror *m = hull_new(struct hull_mirror, 1);
 	m->mount_point = hull_strdup(mount_point);
 	m->net = -1;
+	m->readonly = spec->root_readonly;
 	m->trees = hull_new(struct tree, spec->n_mounts);
 	m->rootfs = hull_mount_clone(b->rootfs, true, err);
 	int r = m->rootfs < 0 ? hull_error_wrap(err, "config.json: root.path") : 0;
@@ -57,11 +74,13 @@ int hull_mirror_prepare(const struct hull_bundle *b, const char *mount_point, st
 			r = hull_error_errno(err, errno, "config.json: linux.namespaces: network: %s", net);
 	}
 	for (size_t i = 0; r == 0 && i < spec->n_mounts; i++) {
-		if (!spec->mounts[i].is_bind)
-			continue;
+		const struct hull_oci_mount *mount = &spec->mounts[i];
 		struct tree *t = &m->trees[m->n_trees++];
-		t->destination = spec->mounts[i].destination;
-		t->fd = clone_tree(b, &spec->mounts[i], err);
+		t->destination = mount->destination;
+		t->cover = !mount->is_bind;
+		t->is_proc = t->cover && mount->type && strcmp(mount->type, "proc") == 0;
+		t->readonly = t->cover || (mount->flags & MS_RDONLY);
+		t->fd = open_tree_of(b, mount, err);
 		r = t->fd < 0 ? hull_error_wrap(err, "config.json: mounts[%zu].source", i) : 0;
 	}
 	if (r < 0) {
@@ -72,14 +91,67 @@ int hull_mirror_prepare(const struct hull_bundle *b, const char *mount_point, st
 	return 0;
 }
 
-/* The destination is resolved as in the container: no link of a hostile rootfs leads out. */
-static void attach(int root, const struct tree *t)
+static int set_readonly(int mount_fd)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	return mount_setattr(mount_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ? -errno : 0;
+}
+
+/*
+ * The place of a mount, resolved as in the container: no link of a hostile rootfs leads out. The guest has made those in the rootfs;
+ * what is missing lies in a cover and is made here.
+ */
+static int open_place(int root, const char *destination, bool directory)
+{
+	_cleanup_free_ char *path = hull_strdup(destination);
+	for (char *slash = strchr(path + 1, '/');; slash = slash ? strchr(slash + 1, '/') : NULL) {
+		if (slash)
+			*slash = '\0';
+		int fd = hull_open_in_root(root, path, O_PATH, 0);
+		if (fd == -ENOENT) {
+			char *name = strrchr(path, '/') + 1, first = *name;
+			*name = '\0';
+			_cleanup_close_ int parent = hull_open_in_root(root, path, O_PATH | O_DIRECTORY, 0);
+			*name = first;
+			if (slash || directory ? mkdirat(parent, name, 0755) < 0 : mknodat(parent, name, S_IFREG | 0644, 0) < 0)
+				return -errno;
+			fd = hull_open_in_root(root, path, O_PATH, 0);
+		}
+		if (fd < 0 || !slash)
+			return fd;
+		close(fd);
+		*slash = '/';
+	}
+}
+
+static int attach(int root, const struct tree *t)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, .propagation = MS_PRIVATE };
-	_cleanup_close_ int place = hull_open_in_root(root, t->destination, O_PATH, 0);
-	if (place < 0 || mount_setattr(t->fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
-		return;
-	move_mount(t->fd, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+	struct stat st;
+	if (fstat(t->fd, &st) < 0 || mount_setattr(t->fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+		return -errno;
+	_cleanup_close_ int place = open_place(root, t->destination, S_ISDIR(st.st_mode));
+	if (place < 0)
+		return place;
+	return move_mount(t->fd, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+/*
+ * What is not there must not look as if there were nothing: in /proc is the one process of the container that the host has, this
+ * one. Source: psgo, JoinNamespaceAndProcessInfo(): `podman top` reads /proc of the stand-in's mount namespace, and /proc/stat for the
+ * time of boot.
+ */
+static void fill_proc(int root, const struct tree *proc)
+{
+	_cleanup_free_ char *self = hull_asprintf("/proc/%d", (int)getpid());
+	const char *const kept[] = { self, "/proc/stat" };
+	for (size_t i = 0; i < HULL_ARRAY_SIZE(kept); i++) {
+		_cleanup_free_ char *place = hull_asprintf("%s/%s", proc->destination, kept[i] + strlen("/proc/"));
+		_cleanup_close_ int fd = open_tree(AT_FDCWD, kept[i], OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+		const struct tree t = { .fd = fd, .destination = place };
+		if (fd >= 0 && attach(root, &t) == 0)
+			set_readonly(fd);
+	}
 }
 
 static int change_root(int rootfs)
@@ -105,9 +177,15 @@ int hull_mirror_fill(const struct hull_mirror *m)
 	if (mount_setattr(m->rootfs, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0 ||
 	    move_mount(m->rootfs, "", AT_FDCWD, m->mount_point, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return -errno;
-	for (size_t i = 0; i < m->n_trees; i++)
-		attach(m->rootfs, &m->trees[i]);
-	return change_root(m->rootfs);
+	for (size_t i = 0; i < m->n_trees; i++) {
+		if (attach(m->rootfs, &m->trees[i]) == 0 && m->trees[i].is_proc)
+			fill_proc(m->rootfs, &m->trees[i]);
+	}
+	/* Afterwards: places for later mounts were made in earlier ones. */
+	int r = m->readonly ? set_readonly(m->rootfs) : 0;
+	for (size_t i = 0; r == 0 && i < m->n_trees; i++)
+		r = m->trees[i].readonly ? set_readonly(m->trees[i].fd) : 0;
+	return r < 0 ? r : change_root(m->rootfs);
 }
 
 void hull_mirror_free(struct hull_mirror *m)

@@ -4,7 +4,8 @@
  * Docker puts network interfaces into its network namespace. So the stand-in gets what the container would have on the host: a mount
  * namespace with the rootfs and the bind mounts, and network, IPC and UTS namespaces as config.json says.
  *
- * What the guest mounts itself (tmpfs, proc, sysfs) does not exist here.
+ * What the guest mounts itself (tmpfs, proc, sysfs) does not exist here. In its place lies an empty read-only directory, so that nothing
+ * is copied to where the container would not see it; /proc shows the stand-in.
  */
 #pragma once
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/securebits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -41,6 +42,8 @@ static int drop_capability_sets(struct hull_stage *stage)
 
 int hull_stage_privileges(const struct hull_spawn *s, struct hull_stage *stage)
 {
+	if (s->keep_caps_as_other_users && prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) < 0)
+		return hull_stage_fail(stage, -errno, "keep capabilities across changes of user");
 	if (!s->drop_privileges)
 		return 0;
 

@@ -23,6 +23,7 @@ struct hull_spawn {
 
 	bool die_with_parent;          /* SIGKILL when the thread that spawned ends; survives the change of uid */
 	bool new_session;
+	bool keep_caps_as_other_users;  /* a root process that changes its effective user for a moment keeps its capabilities */
 
 	/* The jail; each part is off when its member is zero. */
 	bool drop_privileges;          /* to uid/gid, no supplementary groups but `extra_gid`, no capabilities, no_new_privs */

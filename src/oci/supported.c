@@ -4,6 +4,7 @@
  * worse than one that fails. What only weakens an inner layer (AppArmor, SELinux) is ignored and noted by the parser instead.
  */
 #include <seccomp.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -50,10 +51,15 @@ static int check_seccomp(const struct hull_oci_spec *spec, struct hull_error *er
 
 static int check_mounts(const struct hull_oci_spec *spec, struct hull_error *err)
 {
-	for (size_t i = 0; i < spec->n_mounts; i++)
-		if (spec->mounts[i].idmap || spec->mounts[i].ridmap)
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		const struct hull_oci_mount *m = &spec->mounts[i];
+		if (m->idmap || m->ridmap)
 			return hull_error_set(err, ENOTSUP, "mounts[%zu]: id-mapped mounts are not supported: the VM's shared file "
 					      "system cannot map ids", i);
+		if (!m->is_bind && m->type && strcmp(m->type, "overlay") == 0)
+			return hull_error_set(err, ENOTSUP, "mounts[%zu]: type overlay is not supported (podman: volumes with :O, "
+					      "--mount type=image): its directories are the host's, which the VM does not have", i);
+	}
 	return 0;
 }
 

@@ -113,6 +113,10 @@ static unsigned long open_files_limit(void)
 /*
  * virtiofsd keeps root's file capabilities and makes its own mount, PID and network namespaces. It starts as
  * PID 1 of one more, so that the process it forks cannot outlive it.
+ *
+ * What a guest's process makes, virtiofsd makes as the process' user and group, so that it belongs to them. It knows neither the
+ * supplementary groups nor the capabilities of the process, by which the guest's kernel may have allowed it, and the host's kernel
+ * must not decide once more without them. So it keeps its capabilities meanwhile. The guest may use the share as root anyway.
  */
 static int start_virtiofsd(struct hull_share *share, uv_loop_t *loop, const char *path, const char *dir,
 			   int listen_fd, struct hull_error *err)
@@ -129,6 +133,7 @@ static int start_virtiofsd(struct hull_share *share, uv_loop_t *loop, const char
 		.stdin_fd = -1, .stdout_fd = -1,
 		.keep_fds = &listen_fd, .n_keep_fds = 1,
 		.die_with_parent = true, .new_session = true, .new_pid = true,
+		.keep_caps_as_other_users = true,
 	};
 	r = hull_child_start(loop, &spawn, virtiofsd_ended, share, &share->virtiofsd, err);
 	hull_strv_clear(&args);

@@ -6,6 +6,7 @@
  *     spawn_child facts         everything below, then the end
  *     spawn_child sleep         says "ready" and sleeps
  *     spawn_child fork          forks a child that sleeps as well; says its pid
+ *     spawn_child other         becomes another user for a moment; says whether its capabilities are in effect then and afterwards
  *     spawn_child exit N TEXT   writes TEXT to stderr and exits with N
  */
 #include <dirent.h>
@@ -117,6 +118,23 @@ static void say_namespaces(void)
 	printf("host %s\n", host);
 }
 
+static int has_effective_caps(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2] = { 0 };
+	syscall(SYS_capget, &header, caps);
+	return caps[0].effective != 0;
+}
+
+static void say_as_other(void)
+{
+	/* As virtiofsd does: this thread alone, the effective ids alone. */
+	syscall(SYS_setresuid, -1, 1000, -1);
+	int meanwhile = has_effective_caps();
+	syscall(SYS_setresuid, -1, 0, -1);
+	printf("as another user %d, afterwards %d\n", meanwhile, has_effective_caps());
+}
+
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "facts";
@@ -130,6 +148,10 @@ int main(int argc, char **argv)
 		say_root();
 		say_namespaces();
 		printf("path %s\n", getenv("PATH") ? getenv("PATH") : "");
+		return 0;
+	}
+	if (strcmp(mode, "other") == 0) {
+		say_as_other();
 		return 0;
 	}
 	if (strcmp(mode, "exit") == 0 && argc > 3) {

@@ -482,6 +482,8 @@ static void what_a_vm_cannot_do_is_refused(void **state HULL_UNUSED)
 		  "mounts[1]: id-mapped mounts are not supported" },
 		{ NAMESPACES, "\"mounts\":[{\"destination\":\"/a\",\"uidMappings\":[{\"containerID\":0,\"hostID\":1,\"size\":1}]}]",
 		  "mounts[0]: id-mapped mounts are not supported" },
+		{ NAMESPACES, "\"mounts\":[{\"destination\":\"/a\",\"type\":\"overlay\",\"source\":\"/m\",\"options\":[\"lowerdir=/l\"]}]",
+		  "mounts[0]: type overlay is not supported" },
 		{ NAMESPACES ",\"intelRdt\":{\"closID\":\"a\"}", "", "linux.intelRdt: not supported" },
 		{ NAMESPACES ",\"resources\":{\"rdma\":{\"mlx\":{}}}", "", "linux.resources.rdma: not supported" },
 		{ NAMESPACES ",\"resources\":{\"network\":{\"classID\":1}},\"mountLabel\":\"l\"", "", NULL },

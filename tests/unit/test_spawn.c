@@ -87,6 +87,16 @@ static void test_plain(void **state)
 	assert_says(text, "path /usr/sbin:/usr/bin:/sbin:/bin\n");
 }
 
+static void test_caps_as_other_users(void **state)
+{
+	struct hull_spawn spawn = { .uid = 0 };
+	_cleanup_free_ char *plain = facts(spawn, helper, "other");
+	assert_says(plain, "as another user 0, afterwards 1\n");
+	spawn.keep_caps_as_other_users = true;
+	_cleanup_free_ char *kept = facts(spawn, helper, "other");
+	assert_says(kept, "as another user 1, afterwards 1\n");
+}
+
 /* Our handlers and our mask are not the child's. */
 static void test_signals(void **state)
 {
@@ -426,6 +436,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_caps_as_other_users),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_descriptors),
 		cmocka_unit_test(test_crossed_stdio),
