@@ -163,11 +163,13 @@ static int start_detached(struct exec *x, struct hull_error *err)
 {
 	struct hull_standin standin = HULL_STANDIN_INIT;
 	_cleanup_free_ char *title = hull_asprintf("%s exec %s", x->id, x->process->args.v[0]);
-	int r = hull_launch_standin(x->sockets[1], x->terminal, title, NULL, &standin, err);
+	int r = hull_launch_standin(x->sockets[1], x->terminal, title, NULL, NULL, &standin, err);
 	if (r == 0)
 		r = hull_launch_release(&standin, err);
-	if (r < 0)
+	if (r < 0) {
+		hull_launch_abandon(&standin);
 		return r;
+	}
 	r = hull_launch_write_pid(x->o->pid_file, standin.pid, err);
 	if (r < 0) {
 		/* The process ends with it. */

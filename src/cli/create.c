@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <json-c/json.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -30,6 +31,7 @@
 /* Covers a boot under emulation on a busy host (hull.conf: boot_timeout bounds it from within). */
 #define CREATE_TIMEOUT_MS (10 * 60 * 1000)
 #define START_TIMEOUT_MS 60000
+#define KILL_TIMEOUT_MS 8000
 #define POD_LOG_MAX_BYTES (2u << 20)
 
 /* Everything that a creation holds until it is done. */
@@ -48,7 +50,8 @@ struct creation {
 	int sockets[2];                /* the stand-in's pair: [0] the supervisor's end */
 	int terminal;                  /* pty slave, or -1 */
 	struct hull_mirror *mirror;
-	struct hull_standin standin;   /* pid: this process' own in the foreground */
+	struct hull_standin standin;   /* in the foreground: only for hooks, and gone after them */
+	pid_t standin_pid;             /* in the foreground: this process */
 
 	int *fds;                      /* descriptors of the Create request; those from n_borrowed on are owned */
 	size_t n_fds, n_borrowed;
@@ -306,22 +309,30 @@ static int reach_supervisor(struct creation *c, struct hull_error *err)
 	return r;
 }
 
-/* In the foreground this process stands for the container itself. */
-static int start_standin(struct creation *c, struct hull_error *err)
+/* In the stand-in's namespaces: what such a hook mounts is seen there, and what it writes by the container as well. */
+static int run_inside_hooks(void *data, struct hull_error *err)
 {
-	c->standin.pid = getpid();
-	if (c->options->foreground)
-		return 0;
-	_cleanup_free_ char *mount_point = hull_path_container(c->cli->root, c->id);
-	/* It is all that `docker top` and `podman top` can show, and says so. */
-	_cleanup_free_ char *title = hull_asprintf("%s (its processes are in its VM)", c->id);
-	int r = hull_mirror_prepare(&c->bundle, mount_point, &c->mirror, err);
-	return r < 0 ? r : hull_launch_standin(c->sockets[1], c->terminal, title, c->mirror, &c->standin, err);
+	struct creation *c = data;
+	hull_procref_get(getpid(), &c->state->standin);
+	return hull_hooks_run(&c->bundle.spec->create_container, "createContainer", c->state, HULL_STATUS_CREATING,
+			      c->bundle.rootfs, err);
 }
 
-static int release_standin(struct creation *c, struct hull_error *err)
+/* In the foreground this process stands for the container itself; hooks still need namespaces like the container's. */
+static int start_standin(struct creation *c, struct hull_error *err)
 {
-	return c->options->foreground ? 0 : hull_launch_release(&c->standin, err);
+	const struct hull_launch_inside inside = { run_inside_hooks, c };
+	c->standin_pid = getpid();
+	if (c->options->foreground && c->bundle.spec->create_container.n == 0)
+		return 0;
+	/* It is all that `docker top` and `podman top` can show, and says so. */
+	_cleanup_free_ char *title = hull_asprintf("%s (its processes are in its VM)", c->id);
+	int r = hull_mirror_prepare(&c->bundle, &c->mirror, err);
+	if (r == 0)
+		r = hull_launch_standin(c->sockets[1], c->terminal, title, c->mirror, &inside, &c->standin, err);
+	if (r == 0 && !c->options->foreground)
+		c->standin_pid = c->standin.pid;
+	return r;
 }
 
 /* A supervisor that could not even begin has said why in its log. */
@@ -351,7 +362,7 @@ static int request_create(struct creation *c, Hull__Pod__V1__Stdio *stdio, struc
 	m.mounts = c->mount_pointers;
 	m.no_pivot = c->options->no_pivot;
 	m.no_new_keyring = c->options->no_new_keyring;
-	m.standin_pid = c->standin.pid;
+	m.standin_pid = c->standin_pid;
 	m.rootfs_readonly = c->bundle.spec->root_readonly;
 	int r = hull_client_call(c->client, "Create", &m.base, &hull__pod__v1__create_response__descriptor, CREATE_TIMEOUT_MS,
 				 c->fds, c->n_fds, NULL, err);
@@ -363,14 +374,33 @@ static int request_create(struct creation *c, Hull__Pod__V1__Stdio *stdio, struc
 static int run_create_hooks(struct creation *c, struct hull_error *err)
 {
 	const struct hull_oci_spec *spec = c->bundle.spec;
-	hull_procref_get(c->standin.pid, &c->state->standin);
-	int r = hull_hooks_run(&spec->prestart, "prestart", c->state, HULL_STATUS_CREATING, err);
+	hull_procref_get(c->standin_pid, &c->state->standin);
+	int r = hull_hooks_run(&spec->prestart, "prestart", c->state, HULL_STATUS_CREATING, c->bundle.path, err);
 	if (r == 0)
-		r = hull_hooks_run(&spec->create_runtime, "createRuntime", c->state, HULL_STATUS_CREATING, err);
-	if (r < 0 || c->options->foreground || spec->prestart.n + spec->create_runtime.n == 0)
+		r = hull_hooks_run(&spec->create_runtime, "createRuntime", c->state, HULL_STATUS_CREATING, c->bundle.path, err);
+	if (r == 0 && spec->create_container.n > 0)
+		r = hull_launch_run_inside(&c->standin, err);
+	return r;
+}
+
+/* The guest has made the container: what is left to do on the host. */
+static int finish_standin(struct creation *c, struct hull_error *err)
+{
+	const struct hull_oci_spec *spec = c->bundle.spec;
+	int r = c->standin.pid > 0 ? hull_launch_fill(&c->standin, err) : 0;
+	if (r == 0)
+		r = run_create_hooks(c, err);
+	if (r < 0)
+		return r;
+	if (c->options->foreground) {
+		hull_launch_abandon(&c->standin);
+		return 0;
+	}
+	r = hull_launch_release(&c->standin, err);
+	if (r < 0 || spec->prestart.n + spec->create_runtime.n + spec->create_container.n == 0)
 		return r;
 	/* Docker's hook puts interfaces into the stand-in's network namespace. */
-	_cleanup_free_ char *net = hull_asprintf("/proc/%d/ns/net", (int)c->standin.pid);
+	_cleanup_free_ char *net = hull_asprintf("/proc/%d/ns/net", (int)c->standin_pid);
 	return hull_netns_check(net, err);
 }
 
@@ -402,13 +432,10 @@ static int create_steps(struct creation *c, struct hull_error *err)
 	r = request_create(c, &stdio, err);
 	if (r < 0)
 		return r;
-	r = release_standin(c, err);
+	r = finish_standin(c, err);
 	if (r < 0)
 		return r;
-	r = run_create_hooks(c, err);
-	if (r < 0)
-		return r;
-	return hull_launch_write_pid(c->options->pid_file, c->standin.pid, err);
+	return hull_launch_write_pid(c->options->pid_file, c->standin_pid, err);
 }
 
 int hull_create(const struct hull_cli *cli, const char *id, const struct hull_create_options *options,
@@ -441,6 +468,17 @@ int hull_create(const struct hull_cli *cli, const char *id, const struct hull_cr
 	return r;
 }
 
+/* A failed poststart hook ends the container that it came too late for. Source: runtime-spec 1.2.1, lifecycle; runc does so, too. */
+static void stop_again(struct hull_client *client, char *id)
+{
+	struct hull_error err = HULL_ERROR_INIT;
+	Hull__Pod__V1__KillRequest m = HULL__POD__V1__KILL_REQUEST__INIT;
+	m.container_id = id;
+	m.signal = SIGKILL;
+	if (hull_client_call(client, "Kill", &m.base, &hull__pod__v1__empty__descriptor, KILL_TIMEOUT_MS, NULL, 0, NULL, &err) < 0)
+		hull_log_warning("kill %s after its poststart hook failed: %s", id, err.message);
+}
+
 int hull_start(const struct hull_cli *cli, const char *id, struct hull_error *err)
 {
 	struct hull_state *state = NULL;
@@ -464,10 +502,9 @@ int hull_start(const struct hull_cli *cli, const char *id, struct hull_error *er
 		r = hull_client_call_container(client, "Start", id, START_TIMEOUT_MS, err);
 	if (r == 0 && hull_file_read(dirfd, "config.json", HULL_OCI_CONFIG_MAX_BYTES, &text, &len) == 0 &&
 	    hull_oci_spec_parse(text, len, &spec, err) == 0) {
-		/* The specification asks to go on: the program runs already. */
-		struct hull_error hook_err = HULL_ERROR_INIT;
-		if (hull_hooks_run(&spec->poststart, "poststart", state, HULL_STATUS_RUNNING, &hook_err) < 0)
-			hull_log_warning("%s", hook_err.message);
+		r = hull_hooks_run(&spec->poststart, "poststart", state, HULL_STATUS_RUNNING, state->bundle, err);
+		if (r < 0)
+			stop_again(client, state->id);
 	}
 	hull_oci_spec_free(spec);
 	hull_state_free(state);

@@ -106,9 +106,10 @@ static void run_poststop_hooks(int dirfd, const struct hull_state *state)
 	if (hull_file_read(dirfd, "config.json", HULL_OCI_CONFIG_MAX_BYTES, &text, &len) < 0)
 		return;
 	/* The specification asks to log and go on. */
-	if (hull_oci_spec_parse(text, len, &spec, &err) < 0 ||
-	    hull_hooks_run(&spec->poststop, "poststop", state, HULL_STATUS_STOPPED, &err) < 0)
+	if (hull_oci_spec_parse(text, len, &spec, &err) < 0)
 		hull_log_warning("%s", err.message);
+	else
+		hull_hooks_run_each(&spec->poststop, "poststop", state, HULL_STATUS_STOPPED, state->bundle);
 	hull_oci_spec_free(spec);
 }
 

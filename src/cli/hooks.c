@@ -33,7 +33,7 @@ static int state_file(const struct hull_state *state, enum hull_status status)
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
-static _Noreturn void exec_hook(const struct hull_oci_hook *hook, const char *bundle, int in, int out)
+static _Noreturn void exec_hook(const struct hull_oci_hook *hook, const char *cwd, int in, int out)
 {
 	char *fallback[] = { hook->path, NULL }, *no_env[] = { NULL };
 	dup2(in, STDIN_FILENO);
@@ -42,7 +42,7 @@ static _Noreturn void exec_hook(const struct hull_oci_hook *hook, const char *bu
 	hull_close_fds_except(3, NULL, 0);
 	hull_signals_reset();
 	setpgid(0, 0);
-	if (chdir(bundle) == 0)
+	if (chdir(cwd) == 0)
 		execve(hook->path, hook->args.n ? hook->args.v : fallback, hook->env.n ? hook->env.v : no_env);
 	dprintf(STDERR_FILENO, "%s", strerror(errno));
 	_exit(127);
@@ -77,22 +77,38 @@ static int wait_hook(pid_t pid, const struct hull_oci_hook *hook, int out, struc
 	return 0;
 }
 
+static int run_hook(const struct hull_oci_hook *hook, const struct hull_state *state, enum hull_status status, const char *cwd,
+		    struct hull_error *err)
+{
+	_cleanup_close_ int in = state_file(state, status);
+	_cleanup_close_ int out = memfd_create("hull-hook", MFD_CLOEXEC);
+	if (in < 0 || out < 0)
+		return hull_error_errno(err, in < 0 ? in : errno, "prepare");
+	pid_t pid = fork();
+	if (pid < 0)
+		return hull_error_errno(err, errno, "fork");
+	if (pid == 0)
+		exec_hook(hook, cwd, in, out);
+	return wait_hook(pid, hook, out, err);
+}
+
 int hull_hooks_run(const struct hull_oci_hooks *hooks, const char *kind, const struct hull_state *state,
-		   enum hull_status status, struct hull_error *err)
+		   enum hull_status status, const char *cwd, struct hull_error *err)
 {
 	for (size_t i = 0; i < hooks->n; i++) {
-		_cleanup_close_ int in = state_file(state, status);
-		_cleanup_close_ int out = memfd_create("hull-hook", MFD_CLOEXEC);
-		if (in < 0 || out < 0)
-			return hull_error_errno(err, in < 0 ? in : errno, "prepare %s hook", kind);
-		pid_t pid = fork();
-		if (pid < 0)
-			return hull_error_errno(err, errno, "fork");
-		if (pid == 0)
-			exec_hook(&hooks->v[i], state->bundle, in, out);
 		hull_log_debug("running %s hook #%zu %s", kind, i, hooks->v[i].path);
-		if (wait_hook(pid, &hooks->v[i], out, err) < 0)
+		if (run_hook(&hooks->v[i], state, status, cwd, err) < 0)
 			return hull_error_wrap(err, "error running %s hook #%zu", kind, i);
 	}
 	return 0;
+}
+
+void hull_hooks_run_each(const struct hull_oci_hooks *hooks, const char *kind, const struct hull_state *state,
+			 enum hull_status status, const char *cwd)
+{
+	for (size_t i = 0; i < hooks->n; i++) {
+		struct hull_error err = HULL_ERROR_INIT;
+		if (run_hook(&hooks->v[i], state, status, cwd, &err) < 0)
+			hull_log_warning("error running %s hook #%zu: %s", kind, i, err.message);
+	}
 }

@@ -127,32 +127,59 @@ static void to_null(void)
 		dup2(null, fd);
 }
 
-/* In the child. The program is opened before the root changes; its directory is not reachable afterwards. */
-static _Noreturn void become_standin(int program, char *const *argv, const int *keep, int n_keep, const struct hull_mirror *mirror,
-				     int go, int report)
+/* Orders to the process that becomes the stand-in. Each is answered with a struct hull_error; the last one's answer is the end of the pipe. */
+enum { ORDER_FILL = 'f', ORDER_INSIDE = 'i', ORDER_RELEASE = 'r' };
+
+struct newborn {
+	int program;                   /* opened before the root changes; its directory is not reachable afterwards */
+	char *const *argv;
+	const int *keep;
+	int n_keep;
+	const struct hull_mirror *mirror;
+	const struct hull_launch_inside *inside;
+};
+
+static int obey(const struct newborn *n, char order, struct hull_error *err)
+{
+	int r = 0;
+	if (order == ORDER_FILL)
+		r = n->mirror ? hull_mirror_fill(n->mirror) : 0;
+	else if (order == ORDER_INSIDE)
+		return n->inside ? n->inside->fn(n->inside->data, err) : 0;
+	else if (n->mirror)
+		r = hull_mirror_close(n->mirror);
+	return r < 0 ? hull_error_errno(err, r, "start the container's stand-in") : 0;
+}
+
+static void exec_standin(const struct newborn *n, struct hull_error *err)
 {
 	char *no_env[] = { NULL };
-	char word;
-	int r = mirror ? hull_mirror_enter(mirror) : 0;
-
-	if (read(go, &word, 1) != 1)
-		_exit(1);
-	to_null();
-	if (r == 0 && mirror)
-		r = hull_mirror_fill(mirror);
-	for (int i = 0; i < n_keep; i++)
-		hull_fd_cloexec(keep[i], false);
+	for (int i = 0; i < n->n_keep; i++)
+		hull_fd_cloexec(n->keep[i], false);
 	hull_signals_reset();
-	if (r == 0) {
-		execveat(program, "", argv, no_env, AT_EMPTY_PATH);
-		r = -errno;
+	execveat(n->program, "", n->argv, no_env, AT_EMPTY_PATH);
+	hull_error_errno(err, errno, "run %s", n->argv[0]);
+}
+
+/* In the child. Ends when `orders` does. */
+static _Noreturn void become_standin(const struct newborn *n, int orders, int report)
+{
+	int entered = n->mirror ? hull_mirror_enter(n->mirror) : 0;
+	char order;
+
+	to_null();
+	while (read(orders, &order, 1) == 1) {
+		struct hull_error err = HULL_ERROR_INIT;
+		int r = entered < 0 ? hull_error_errno(&err, entered, "enter the container's namespaces") : obey(n, order, &err);
+		if (r == 0 && order == ORDER_RELEASE)
+			exec_standin(n, &err);
+		(void)!write(report, &err, sizeof(err));
 	}
-	(void)!write(report, &r, sizeof(r));
-	_exit(127);
+	_exit(1);
 }
 
 int hull_launch_standin(int socket_fd, int terminal_fd, const char *title, const struct hull_mirror *mirror,
-			struct hull_standin *ret, struct hull_error *err)
+			const struct hull_launch_inside *inside, struct hull_standin *ret, struct hull_error *err)
 {
 	_cleanup_free_ char *path = hull_path_libexec("hull-standin");
 	_cleanup_free_ char *socket_text = hull_asprintf("%d", socket_fd);
@@ -160,6 +187,7 @@ int hull_launch_standin(int socket_fd, int terminal_fd, const char *title, const
 	char *argv[] = { path, socket_text, terminal_text, (char *)(uintptr_t)title, NULL };
 	int keep[] = { socket_fd, terminal_fd }, go[2], report[2];
 	_cleanup_close_ int program = open(path, O_PATH | O_CLOEXEC);
+	const struct newborn newborn = { program, argv, keep, terminal_fd >= 0 ? 2 : 1, mirror, inside };
 
 	if (program < 0)
 		return hull_error_errno(err, errno, "run %s", path);
@@ -174,7 +202,7 @@ int hull_launch_standin(int socket_fd, int terminal_fd, const char *title, const
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(go[1]);
-		become_standin(program, argv, keep, terminal_fd >= 0 ? 2 : 1, mirror, go[0], report[1]);
+		become_standin(&newborn, go[0], report[1]);
 	}
 	int saved = errno;
 	close(go[0]);
@@ -188,16 +216,39 @@ int hull_launch_standin(int socket_fd, int terminal_fd, const char *title, const
 	return 0;
 }
 
+/* The answer's deadline is that of what was ordered. */
+static int order(struct hull_standin *s, char what, struct hull_error *err)
+{
+	struct hull_error answer = HULL_ERROR_INIT;
+	(void)!write(s->go_fd, &what, 1);
+	ssize_t n = read(s->report_fd, &answer, sizeof(answer));
+	bool gone = n != sizeof(answer);
+	if (gone && what == ORDER_RELEASE && n == 0)
+		return 0;
+	if (gone)
+		return hull_error_set(err, EIO, "start the container's stand-in: it ended");
+	answer.message[sizeof(answer.message) - 1] = '\0';
+	return answer.code ? hull_error_set(err, answer.code, "%s", answer.message) : 0;
+}
+
+int hull_launch_fill(struct hull_standin *s, struct hull_error *err)
+{
+	return order(s, ORDER_FILL, err);
+}
+
+int hull_launch_run_inside(struct hull_standin *s, struct hull_error *err)
+{
+	return order(s, ORDER_INSIDE, err);
+}
+
 int hull_launch_release(struct hull_standin *s, struct hull_error *err)
 {
-	int failed = 0;
-	(void)!write(s->go_fd, "g", 1);
-	ssize_t n = read(s->report_fd, &failed, sizeof(failed));
+	int r = order(s, ORDER_RELEASE, err);
+	if (r < 0)
+		return r;
 	hull_closep(&s->go_fd);
 	hull_closep(&s->report_fd);
-	if (n != 0 && n != sizeof(failed))
-		failed = -EIO;
-	return failed ? hull_error_errno(err, failed, "start the container's stand-in") : 0;
+	return 0;
 }
 
 void hull_launch_abandon(struct hull_standin *s)

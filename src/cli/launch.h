@@ -15,7 +15,7 @@
 int hull_launch_supervisor(const struct hull_cli *cli, const char *pod_id, pid_t *ret_pid, int *ret_fd,
 			   struct hull_error *err);
 
-/* A stand-in that is there, has its pid, and waits for hull_launch_release(). */
+/* A stand-in that is there, has its pid, and waits for the steps below. */
 struct hull_standin {
 	pid_t pid;
 	int go_fd, report_fd;          /* -1 when released */
@@ -23,12 +23,27 @@ struct hull_standin {
 #define HULL_STANDIN_INIT { .pid = 0, .go_fd = -1, .report_fd = -1 }
 
 /*
+ * What runs in the process that becomes the stand-in: its namespaces are the container's, its root is still the host's. What it
+ * changes in memory is lost, its error is passed on. Every wait in it has a deadline.
+ */
+struct hull_launch_inside {
+	int (*fn)(void *data, struct hull_error *err);
+	void *data;
+};
+
+/*
  * Makes the process that becomes a stand-in (pod/standin.h): a child that is left behind when `hull` ends. `socket_fd` and `terminal_fd`
- * (-1: none) are borrowed; `title` is shown by ps(1). `mirror`: the namespaces it will enter, or NULL. When this process ends before the
- * release, it ends too.
+ * (-1: none) are borrowed; `title` is shown by ps(1). `mirror`: the namespaces it will enter, or NULL. `inside`: see above, or NULL. When
+ * this process ends before the release, it ends too.
  */
 int hull_launch_standin(int socket_fd, int terminal_fd, const char *title, const struct hull_mirror *mirror,
-			struct hull_standin *ret, struct hull_error *err);
+			const struct hull_launch_inside *inside, struct hull_standin *ret, struct hull_error *err);
+
+/* The guest has made the container: mounts the mirror's trees in the stand-in's mount namespace. */
+int hull_launch_fill(struct hull_standin *standin, struct hull_error *err);
+
+/* Runs what was to be run inside, after hull_launch_fill(). */
+int hull_launch_run_inside(struct hull_standin *standin, struct hull_error *err);
 
 /* Lets it become the stand-in. Returns when that has happened. */
 int hull_launch_release(struct hull_standin *standin, struct hull_error *err);

@@ -22,7 +22,7 @@ struct tree {
 };
 
 struct hull_mirror {
-	char *mount_point;
+	const char *place;             /* of the rootfs; borrowed from the bundle, as in runc the path that the host knows it by */
 	int rootfs, net;               /* net: -1 for none to join */
 	int new_namespaces;            /* CLONE_NEW… */
 	struct tree *trees;            /* in the order of config.json */
@@ -53,11 +53,11 @@ static int open_tree_of(const struct hull_bundle *b, const struct hull_oci_mount
 	return hull_mount_clone(source, m->is_recursive, err);
 }
 
-int hull_mirror_prepare(const struct hull_bundle *b, const char *mount_point, struct hull_mirror **ret, struct hull_error *err)
+int hull_mirror_prepare(const struct hull_bundle *b, struct hull_mirror **ret, struct hull_error *err)
 {
 	const struct hull_oci_spec *spec = b->spec;
 	struct hull_mirror *m = hull_new(struct hull_mirror, 1);
-	m->mount_point = hull_strdup(mount_point);
+	m->place = b->rootfs;
 	m->net = -1;
 	m->readonly = spec->root_readonly;
 	m->trees = hull_new(struct tree, spec->n_mounts);
@@ -174,14 +174,20 @@ int hull_mirror_enter(const struct hull_mirror *m)
 int hull_mirror_fill(const struct hull_mirror *m)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, .propagation = MS_PRIVATE };
-	if (mount_setattr(m->rootfs, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0 ||
-	    move_mount(m->rootfs, "", AT_FDCWD, m->mount_point, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	_cleanup_close_ int place = open(m->place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (place < 0 || mount_setattr(m->rootfs, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0 ||
+	    move_mount(m->rootfs, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return -errno;
 	for (size_t i = 0; i < m->n_trees; i++) {
 		if (attach(m->rootfs, &m->trees[i]) == 0 && m->trees[i].is_proc)
 			fill_proc(m->rootfs, &m->trees[i]);
 	}
-	/* Afterwards: places for later mounts were made in earlier ones. */
+	return 0;
+}
+
+int hull_mirror_close(const struct hull_mirror *m)
+{
+	/* Not earlier: places for later mounts were made in earlier ones, and hooks may write to the rootfs. */
 	int r = m->readonly ? set_readonly(m->rootfs) : 0;
 	for (size_t i = 0; r == 0 && i < m->n_trees; i++)
 		r = m->trees[i].readonly ? set_readonly(m->trees[i].fd) : 0;
@@ -197,6 +203,5 @@ void hull_mirror_free(struct hull_mirror *m)
 	hull_closep(&m->rootfs);
 	hull_closep(&m->net);
 	free(m->trees);
-	free(m->mount_point);
 	free(m);
 }

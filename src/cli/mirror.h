@@ -13,16 +13,19 @@
 
 struct hull_mirror;
 
-/* Clones the trees. `mount_point` is a directory of Hull's own that the new namespace may cover. */
-int hull_mirror_prepare(const struct hull_bundle *bundle, const char *mount_point, struct hull_mirror **ret, struct hull_error *err);
+/* Clones the trees. The bundle is borrowed for as long as the mirror lives. */
+int hull_mirror_prepare(const struct hull_bundle *bundle, struct hull_mirror **ret, struct hull_error *err);
 
 /* In the process that becomes the stand-in: enters the namespaces. 0 or -errno. */
 int hull_mirror_enter(const struct hull_mirror *mirror);
 
 /*
- * Then, once the guest has made what is missing in the rootfs: makes it this process' root, with the bind mounts in it. A mount
- * whose place is not there is left out. 0 or -errno.
+ * Then, once the guest has made what is missing in the rootfs: mounts it at root.path, with the bind mounts in it. A mount
+ * whose place is not there is left out. 0 or -errno. The host's files are still there, for createContainer hooks.
  */
 int hull_mirror_fill(const struct hull_mirror *mirror);
+
+/* At last: makes read-only what is, and the rootfs this process' root. 0 or -errno. */
+int hull_mirror_close(const struct hull_mirror *mirror);
 
 void hull_mirror_free(struct hull_mirror *mirror);

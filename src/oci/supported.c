@@ -73,18 +73,10 @@ static int check_hardware(const struct hull_oci_spec *spec, struct hull_error *e
 	return 0;
 }
 
-static int check_hooks(const struct hull_oci_spec *spec, struct hull_error *err)
-{
-	if (spec->create_container.n > 0)
-		return hull_error_set(err, ENOTSUP, "hooks.createContainer: not supported: its program is the host's and would have to run "
-				      "in the container's namespaces, which are in the VM; use createRuntime or startContainer");
-	return 0;
-}
-
 int hull_oci_spec_check_supported(const struct hull_oci_spec *spec, struct hull_error *err)
 {
 	static int (*const checks[])(const struct hull_oci_spec *, struct hull_error *) = {
-		check_namespaces, check_seccomp, check_mounts, check_hardware, check_hooks,
+		check_namespaces, check_seccomp, check_mounts, check_hardware,
 	};
 	for (size_t i = 0; i < HULL_ARRAY_SIZE(checks); i++) {
 		int r = checks[i](spec, err);

@@ -83,7 +83,6 @@ with_config() {
 
 @test "config.json: what matters for security and is not there is refused by name" {
 	with_config '.mounts += [{"destination":"/x","type":"bind","source":"/tmp","options":["bind"],"uidMappings":[{"containerID":0,"hostID":1000,"size":1}],"gidMappings":[{"containerID":0,"hostID":1000,"size":1}]}]' 'mounts\[[0-9]+\].*(id-mapped|uidMappings)'
-	with_config '.hooks.createContainer = [{"path":"/bin/true"}]' 'hooks\.createContainer'
 	with_config '.linux.resources.rdma = {"mlx5_1":{"hcaHandles":3}}' 'linux\.resources\.rdma'
 	for ns in pid ipc uts; do
 		with_config "(.linux.namespaces[] | select(.type == \"$ns\")).path = \"/proc/1/ns/$ns\"" "linux\.namespaces: $ns: /proc/1/ns/$ns cannot be joined"
