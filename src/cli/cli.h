@@ -16,6 +16,7 @@ struct hull_cli {
 	enum hull_log_format log_format;
 	enum hull_log_level log_level;
 	bool debug;
+	bool quiet;                    /* errors go to the log only */
 	int log_fd;                    /* of `log`, or -1 */
 };
 

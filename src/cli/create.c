@@ -116,6 +116,7 @@ static struct hull_state *first_state(const struct creation *c)
 	s->created = now_rfc3339();
 	s->annotations_json = annotations_text(c->bundle.spec);
 	s->status = HULL_STATUS_CREATING;
+	s->keeps_serving = c->options->supervised;
 	hull_procref_get(getpid(), &s->creator);
 	return s;
 }
@@ -220,7 +221,8 @@ static int add_stdio(struct creation *c, Hull__Pod__V1__Stdio *stdio, struct hul
 static int check_terminal(const struct creation *c, struct hull_error *err)
 {
 	bool terminal = c->bundle.spec->process.terminal;
-	if (terminal && !c->options->foreground && !c->options->console_socket)
+	/* A shim carries the terminal's bytes over the stdio that it lends. */
+	if (terminal && !c->options->foreground && !c->options->console_socket && !c->options->supervised)
 		return hull_error_set(err, EINVAL, "cannot allocate tty if hull will detach without setting console socket");
 	if (c->options->console_socket && (!terminal || c->options->foreground))
 		return hull_error_set(err, EINVAL, "cannot use console socket if hull will not detach or allocate tty");
@@ -289,10 +291,23 @@ static int load(struct creation *c, struct hull_error *err)
 	return r;
 }
 
+static int reach_shim(struct creation *c, struct hull_error *err)
+{
+	int r = hull_client_connect(c->cli->root, c->pod_id, &c->client, err);
+	if (r == 0) {
+		hull_procref_get(hull_client_peer_pid(c->client), &c->state->supervisor);
+		r = hull_state_write(c->dirfd, c->state, err);
+	}
+	flock(c->dirfd, LOCK_UN);
+	return r;
+}
+
 static int reach_supervisor(struct creation *c, struct hull_error *err)
 {
 	int fd = -1;
 	pid_t pid;
+	if (c->options->supervised)
+		return reach_shim(c, err);
 	if (c->role == HULL_ROLE_MEMBER) {
 		flock(c->dirfd, LOCK_UN);
 		if (hull_client_connect(c->cli->root, c->pod_id, &c->client, err) < 0)

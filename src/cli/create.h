@@ -12,6 +12,7 @@ struct hull_create_options {
 	bool no_pivot, no_new_keyring;
 	int64_t preserve_fds;
 	bool foreground;               /* the caller stands for the container itself */
+	bool supervised;               /* the caller is the pod's supervisor (containerd-shim-hull-v2) and serves its socket already */
 };
 
 /* The rows of the option table that `create` and `run` share. */

@@ -74,6 +74,17 @@ static bool ends(const struct hull_procref *ref, int patience_ms)
 	return fd < 0 ? fd == -ESRCH : hull_pidfd_wait(fd, patience_ms) == 0;
 }
 
+/* `r`: how the shim answered. */
+static int end_at_shim(const struct hull_state *state, bool own_pod, int r)
+{
+	if (r == -ETIMEDOUT && !own_pod)
+		return r;
+	if (r == -ETIMEDOUT)
+		end_process(&state->supervisor, 0);
+	end_process(&state->standin, SUPERVISOR_EXIT_MS);
+	return 0;
+}
+
 static int end_container(const struct hull_cli *cli, const struct hull_state *state)
 {
 	struct hull_error err = HULL_ERROR_INIT;
@@ -83,6 +94,9 @@ static int end_container(const struct hull_cli *cli, const struct hull_state *st
 		int r = ask_supervisor(cli, state, &err);
 		if (r < 0)
 			hull_log_info("the supervisor of %s: %s", state->id, err.message);
+		if (state->keeps_serving)
+			/* It lives on to answer containerd, unless it does not answer at all. Refused: its pod is over already. */
+			return end_at_shim(state, own_pod, r);
 		if (own_pod)
 			end_process(&state->supervisor, r < 0 ? 0 : SUPERVISOR_EXIT_MS);
 		else if (r < 0 && !ends(&state->supervisor, r == -ETIMEDOUT ? 0 : SUPERVISOR_EXIT_MS))

@@ -123,10 +123,10 @@ static void occupy_stdio(void)
 
 int main(int argc, char **argv)
 {
-	struct globals g = { .root = HULL_DEFAULT_ROOT, .log_format = "text", .log_level = "warning",
+	struct globals g = { .root = hull_default_root(), .log_format = "text", .log_level = "warning",
 			     .cgroup_manager = "cgroupfs", .rootless = "auto" };
 	const struct hull_option options[] = {
-		{ "root", 0, HULL_OPTION_STRING, &g.root, "DIR", "state directory (default " HULL_DEFAULT_ROOT ")" },
+		{ "root", 0, HULL_OPTION_STRING, &g.root, "DIR", "state directory (default: $HULL_ROOT or " HULL_DEFAULT_ROOT ")" },
 		{ "log", 0, HULL_OPTION_STRING, &g.log, "FILE", "append log lines to FILE as well" },
 		{ "log-format", 0, HULL_OPTION_STRING, &g.log_format, "FORMAT", "text (default) or json" },
 		{ "log-level", 0, HULL_OPTION_STRING, &g.log_level, "LEVEL", "error, warning (default), info or debug" },

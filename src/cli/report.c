@@ -6,7 +6,8 @@
 
 void hull_cli_report(const struct hull_cli *cli, const char *message)
 {
-	fprintf(stderr, "hull: %s\n", message);
+	if (!cli->quiet)
+		fprintf(stderr, "hull: %s\n", message);
 	/* Engines take the error from here. Source: conmon and go-runc read the last line with level "error". */
 	if (cli->log_fd >= 0)
 		hull_log_line(cli->log_fd, cli->log_format, HULL_LOG_ERROR, message);

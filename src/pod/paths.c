@@ -13,6 +13,12 @@
 #include "base/mem.h"
 #include "base/process.h"
 
+const char *hull_default_root(void)
+{
+	const char *named = getenv("HULL_ROOT");
+	return named && named[0] == '/' ? named : HULL_DEFAULT_ROOT;
+}
+
 int hull_paths_prepare(const char *root, struct hull_error *err)
 {
 	static const char *const below[] = { "containers", "pods" };
@@ -76,6 +82,12 @@ static char *prefix(void)
 	else if ((slash = strrchr(exe, '/')) != NULL)
 		*slash = '\0';
 	return hull_strdup(exe);
+}
+
+char *hull_path_bin(const char *name)
+{
+	_cleanup_free_ char *base = prefix();
+	return hull_asprintf("%s/bin/%s", base, name);
 }
 
 char *hull_path_libexec(const char *name)

@@ -7,6 +7,7 @@
  *     pods/<id>/pod.sock              the supervisor's socket
  *     pods/<id>/pod.log               its log
  *     pods/<id>/share/, jail/         mount points in the supervisor's own mount namespace, empty on the host
+ *     s/<random>                      sockets at which containerd reaches its shims (their path has to be short)
  *     kvm-probe.json                  which accelerator works (vmm/probe.h)
  */
 #pragma once
@@ -14,6 +15,9 @@
 #include "base/error.h"
 
 #define HULL_DEFAULT_ROOT "/run/hull"
+
+/* The state directory when nobody names one: what HULL_ROOT in the environment says, or HULL_DEFAULT_ROOT. */
+const char *hull_default_root(void);
 
 /* Makes the state directory, 0711, and what belongs in it. */
 int hull_paths_prepare(const char *root, struct hull_error *err);
@@ -34,5 +38,6 @@ char *hull_path_passing(const char *root, const char *id);
  * Where the parts of Hull are, found from the running program's own place (PREFIX/bin/hull, PREFIX/libexec/hull/hull-pod), so that an
  * installed tree can be moved. Freed by the caller.
  */
+char *hull_path_bin(const char *name);
 char *hull_path_libexec(const char *name);
 char *hull_path_data(const char *name);

@@ -144,6 +144,13 @@ static void on_sandbox(void *data, const struct hull_rpc_status *status, const P
 		hull_pod_lost(pod, status->message);
 }
 
+/* Without containerd's namespace. */
+static char *plain_id(const struct hull_pod *pod)
+{
+	char *separator = strchr(pod->id, HULL_NAMESPACE_SEPARATOR);
+	return separator ? separator + 1 : pod->id;
+}
+
 static void create_sandbox(struct hull_pod *pod)
 {
 	uint8_t entropy[64];
@@ -156,7 +163,7 @@ static void create_sandbox(struct hull_pod *pod)
 		m.entropy = (ProtobufCBinaryData){ .len = sizeof(entropy), .data = entropy };
 	clock_gettime(CLOCK_REALTIME, &now);
 	m.pod_id = pod->id;
-	m.hostname = pod->hostname ? pod->hostname : pod->id;
+	m.hostname = pod->hostname ? pod->hostname : plain_id(pod);
 	m.domainname = pod->domainname ? pod->domainname : m.domainname;
 	m.realtime_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	m.share_tag = (char *)(uintptr_t)HULL_VM_SHARE_TAG;
@@ -287,8 +294,12 @@ void hull_pod_free(struct hull_pod *pod)
 		return;
 	/* The VM first: nothing needs to be undone in a guest that is gone. */
 	hull_vm_free(TAKE_PTR(pod->vm));
-	while (pod->containers)
-		hull_container_remove(pod->containers);
+	while (pod->containers) {
+		struct hull_container *c = pod->containers;
+		if (c->state && c->state->status != HULL_STATUS_STOPPED)
+			hull_container_set_status(c, HULL_STATUS_STOPPED);
+		hull_container_remove(c);
+	}
 	hull_rpc_server_free(pod->server);
 	uv_close((uv_handle_t *)&pod->end_timer, NULL);
 	uv_close((uv_handle_t *)&pod->sigterm, NULL);

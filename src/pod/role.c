@@ -15,13 +15,17 @@ static const struct {
 	{ "io.kubernetes.docker.type", "podsandbox", "container", "io.kubernetes.sandbox.id" },
 };
 
-static int member_of(const char *pod_id, const char *key, char **ret_pod_id, struct hull_error *err)
+/* A member's pod is of the member's own namespace (HULL_NAMESPACE_SEPARATOR). */
+static int member_of(const char *id, const char *pod_id, const char *key, char **ret_pod_id, struct hull_error *err)
 {
+	const char *separator = strchr(id, HULL_NAMESPACE_SEPARATOR);
+	int n = separator ? (int)(separator - id) + 1 : 0;
+
 	if (!pod_id || !*pod_id)
 		return hull_error_set(err, EINVAL, "annotations: the container joins a pod but \"%s\" does not name it", key);
 	if (!hull_container_id_valid(pod_id))
 		return hull_error_set(err, EINVAL, "annotations: \"%s\" is no valid pod id", key);
-	*ret_pod_id = hull_strdup(pod_id);
+	*ret_pod_id = hull_asprintf("%.*s%s", n, id, pod_id);
 	return 0;
 }
 
@@ -42,14 +46,14 @@ int hull_role_find(const struct hull_oci_spec *spec, const char *id, enum hull_r
 					      dialects[i].type_key, type, dialects[i].sandbox_value,
 					      dialects[i].member_value);
 		*ret_role = HULL_ROLE_MEMBER;
-		return member_of(hull_oci_annotation(spec, dialects[i].pod_key), dialects[i].pod_key, ret_pod_id, err);
+		return member_of(id, hull_oci_annotation(spec, dialects[i].pod_key), dialects[i].pod_key, ret_pod_id, err);
 	}
 
 	/* Podman from 4.4 on names the sandbox only: the infra container is the one that names itself. */
 	const char *sandbox = hull_oci_annotation(spec, "io.kubernetes.cri-o.SandboxID");
 	if (sandbox && strcmp(sandbox, id) != 0) {
 		*ret_role = HULL_ROLE_MEMBER;
-		return member_of(sandbox, "io.kubernetes.cri-o.SandboxID", ret_pod_id, err);
+		return member_of(id, sandbox, "io.kubernetes.cri-o.SandboxID", ret_pod_id, err);
 	}
 	*ret_role = sandbox ? HULL_ROLE_SANDBOX : HULL_ROLE_SINGLE;
 	*ret_pod_id = hull_strdup(id);

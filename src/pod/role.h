@@ -5,6 +5,12 @@
 #include "base/error.h"
 #include "oci/spec.h"
 
+/*
+ * containerd's ids are unique in one of its namespaces only: Hull calls its container ID of namespace NS "NS+ID". No id of containerd has
+ * a plus sign in it.
+ */
+#define HULL_NAMESPACE_SEPARATOR '+'
+
 enum hull_role {
 	HULL_ROLE_SINGLE,              /* a VM of its own */
 	HULL_ROLE_SANDBOX,             /* the pause container: its VM is the pod */

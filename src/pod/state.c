@@ -72,6 +72,8 @@ static json_object *to_json(const struct hull_state *s)
 	add_procref(obj, "standIn", &s->standin);
 	add_procref(obj, "creator", &s->creator);
 	add_procref(obj, "supervisor", &s->supervisor);
+	if (s->keeps_serving)
+		json_object_object_add(obj, "keepsServing", json_object_new_boolean(true));
 	if (s->annotations_json)
 		json_object_object_add(obj, "annotations", json_tokener_parse(s->annotations_json));
 	if (s->has_exit) {
@@ -137,6 +139,7 @@ static int from_json(json_object *obj, struct hull_state *s)
 	take_procref(obj, "standIn", &s->standin);
 	take_procref(obj, "creator", &s->creator);
 	take_procref(obj, "supervisor", &s->supervisor);
+	s->keeps_serving = json_object_object_get_ex(obj, "keepsServing", &v) && json_object_get_boolean(v);
 	if (json_object_object_get_ex(obj, "annotations", &v))
 		s->annotations_json = hull_strdup(json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN |
 										    JSON_C_TO_STRING_NOSLASHESCAPE));

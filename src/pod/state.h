@@ -37,6 +37,7 @@ struct hull_state {
 	struct hull_procref standin;   /* the host pid that stands for the container */
 	struct hull_procref creator;   /* `hull create` while status is creating */
 	struct hull_procref supervisor;
+	bool keeps_serving;            /* the supervisor is a shim: it outlives its pod until containerd lets it go */
 	bool has_exit;
 	int exit_code, exit_signal;
 	bool oom_killed;

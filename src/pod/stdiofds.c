@@ -14,7 +14,7 @@ int hull_stdio_fds_sort(const Hull__Pod__V1__Stdio *how, const int *fds, size_t 
 		{ how && how->has_stdout, &out.out },
 		{ how && how->has_stderr, &out.err },
 		{ how && how->has_terminal, &out.terminal },
-		{ true, ret_standin },
+		{ !how || !how->no_standin, ret_standin },
 	};
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		if (!places[i].wanted)

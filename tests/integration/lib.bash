@@ -138,7 +138,7 @@ for top in ("/sys/fs/cgroup", "/run", "/tmp", "/var/tmp", "/dev/shm"):
                 print("path", os.path.join(where, name))
 for where, dirs, files in os.walk(root):
     for name in dirs + files:
-        if where != root or name not in ("containers", "pods", "kvm-probe.json"):
+        if where != root or name not in ("containers", "pods", "s", "kvm-probe.json"):
             print("state", os.path.join(where, name))
 PY
 }
