@@ -84,6 +84,7 @@ struct hull_container {
 	/* What exec needs to know. */
 	bool user_namespace, shares_pid, new_keyring, has_personality;
 	unsigned long personality;
+	int own_namespaces;            /* CLONE_NEW… of network, IPC, UTS: those that are not the VM's own */
 	int exec_namespaces;           /* CLONE_NEW… that exec joins */
 	struct hull_oci_id_mapping *uid_map, *gid_map;
 	size_t n_uid_map, n_gid_map;
@@ -166,5 +167,6 @@ void hull_handle_wait(struct hull_rpc_request *request, const ProtobufCMessage *
 void hull_handle_delete_process(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
 void hull_handle_resize_terminal(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
 void hull_handle_list_processes(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
+void hull_handle_online_cpus(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
 void hull_handle_shutdown(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
 void hull_handle_stdio(struct hull_rpc_stream *stream, const ProtobufCMessage *message, void *data);

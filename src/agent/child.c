@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -31,7 +32,8 @@ static int compare_ints(const void *a, const void *b)
 
 static void close_others(const struct hull_child *child)
 {
-	int keep[] = { child->sync, child->seccomp_fd, child->join_pid, child->join_user, child->target };
+	int keep[3 + HULL_NS_COUNT] = { child->sync, child->seccomp_fd, child->target };
+	memcpy(keep + 3, child->join, sizeof(child->join));
 	qsort(keep, HULL_ARRAY_SIZE(keep), sizeof(keep[0]), compare_ints);
 	hull_close_fds_except(3, keep, HULL_ARRAY_SIZE(keep));
 }

@@ -27,10 +27,10 @@ struct hull_child {
 	const struct hull_oci_spec *spec;
 	const char *rootfs;
 	bool readonly_rootfs;
-	bool own_uts;                  /* a UTS namespace apart from the pod's */
+	int new_namespaces;            /* CLONE_NEW… of network, IPC, UTS: made apart from the pod's */
 	bool sets_hostname;
 	int seccomp_fd;                /* memory file that receives the compiled filter */
-	int join_pid, join_user;       /* pidfds of processes whose namespace to join; -1: a new one (user: none) */
+	int join[HULL_NS_COUNT];       /* pidfds of processes whose namespace to join; -1: none */
 
 	/* exec */
 	const struct hull_filter *filter;
@@ -38,6 +38,8 @@ struct hull_child {
 	int target;                    /* pidfd of the container's first process */
 	int target_namespaces;         /* CLONE_NEW… to join */
 };
+
+#define HULL_CHILD_JOIN_NONE { [0 ... HULL_NS_COUNT - 1] = -1 }
 
 /* The launchers' main functions, in the forked child. */
 void hull_child_create(const struct hull_child *child) __attribute__((noreturn));

@@ -4,9 +4,12 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/attrs.h"
@@ -34,16 +37,40 @@ static int set_time_offsets(const struct hull_oci_spec *spec, struct hull_error 
 	return 0;
 }
 
+/* Network, IPC and UTS namespaces of other containers that are not the VM's own. */
+static int join_shared(const struct hull_child *child, struct hull_error *err)
+{
+	static const struct { enum hull_oci_ns_type type; int flag; } kinds[] = {
+		{ HULL_NS_NETWORK, CLONE_NEWNET }, { HULL_NS_IPC, CLONE_NEWIPC }, { HULL_NS_UTS, CLONE_NEWUTS },
+	};
+	for (size_t i = 0; i < HULL_ARRAY_SIZE(kinds); i++)
+		if (child->join[kinds[i].type] >= 0 && setns(child->join[kinds[i].type], kinds[i].flag) < 0)
+			return hull_error_errno(err, errno, "join the %s namespace", hull_oci_namespace_name(kinds[i].type));
+	return 0;
+}
+
+/* A new network namespace has one interface, which is down. Source: netdevice(7). */
+static int set_loopback_up(void)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return fd < 0 ? -1 : ioctl(fd, SIOCSIFFLAGS, &request);
+}
+
 /* What needs the VM's own privileges, in a mount namespace that becomes the container's (or dies with the launcher). */
 static int launch(const struct hull_child *child, struct hull_mount_sources *sources, struct hull_error *err)
 {
 	const struct hull_oci_spec *spec = child->spec;
-	int own = CLONE_NEWNS | (child->own_uts ? CLONE_NEWUTS : 0);
+	int own = CLONE_NEWNS | child->new_namespaces;
 	if (spec->namespaces[HULL_NS_TIME].present)
 		own |= CLONE_NEWTIME;
 
+	if (join_shared(child, err) < 0)
+		return -err->code;
 	if (unshare(own) < 0)
 		return hull_error_errno(err, errno, "make namespaces");
+	if ((own & CLONE_NEWNET) && set_loopback_up() < 0)
+		return hull_error_errno(err, errno, "set lo up");
 	if (set_time_offsets(spec, err) < 0)
 		return -err->code;
 	if (child->sets_hostname && spec->hostname && sethostname(spec->hostname, strlen(spec->hostname)) < 0)
@@ -62,16 +89,16 @@ static int launch(const struct hull_child *child, struct hull_mount_sources *sou
 static int split(const struct hull_child *child, struct hull_error *err)
 {
 	unsigned long flags = CLONE_NEWCGROUP;
-	if (child->join_pid >= 0) {
-		if (setns(child->join_pid, CLONE_NEWPID) < 0)
+	if (child->join[HULL_NS_PID] >= 0) {
+		if (setns(child->join[HULL_NS_PID], CLONE_NEWPID) < 0)
 			return hull_error_errno(err, errno, "join the pid namespace");
 	} else {
 		flags |= CLONE_NEWPID;
 	}
 	if (child->user_namespace)
 		flags |= CLONE_NEWNS;
-	if (child->join_user >= 0) {
-		if (setns(child->join_user, CLONE_NEWUSER) < 0)
+	if (child->join[HULL_NS_USER] >= 0) {
+		if (setns(child->join[HULL_NS_USER], CLONE_NEWUSER) < 0)
 			return hull_error_errno(err, errno, "join the user namespace");
 	} else if (child->user_namespace) {
 		flags |= CLONE_NEWUSER;

@@ -17,8 +17,8 @@
 #include "base/units.h"
 
 /*
- * `path` of a pid or user namespace: HULL_RUN_DIR "/ns/<container id>" names that container's, anything else means the
- * pod's, that is, its first container's. Network, IPC and UTS namespaces of the pod are the VM's own.
+ * `path` of a namespace: HULL_RUN_DIR "/ns/<container id>" names that container's, anything else means the pod's, that is, its
+ * first container's.
  */
 static struct hull_container *namespace_owner(struct hull_container *container, const char *path)
 {
@@ -30,21 +30,56 @@ static struct hull_container *namespace_owner(struct hull_container *container, 
 	return owner == container ? NULL : owner;
 }
 
-static int join_namespace(struct hull_container *container, enum hull_oci_ns_type type, const char *name, int *ret,
-			  struct hull_error *err)
+static int find_living_owner(struct hull_container *container, enum hull_oci_ns_type type, struct hull_container **ret,
+			     struct hull_error *err)
 {
-	const char *path = container->spec->namespaces[type].path;
-	if (!path)
-		return 0;
-	struct hull_container *owner = namespace_owner(container, path);
+	struct hull_container *owner = namespace_owner(container, container->spec->namespaces[type].path);
 	if (!owner || !owner->init || owner->init->pidfd < 0 || owner->init->exited_at_ns)
-		return hull_error_set(err, ESRCH, "the %s namespace to join has no living container", name);
+		return hull_error_set(err, ESRCH, "the %s namespace to join has no living container", hull_oci_namespace_name(type));
+	*ret = owner;
+	return 0;
+}
+
+static int join_namespace(struct hull_container *container, enum hull_oci_ns_type type, int *ret, struct hull_error *err)
+{
+	struct hull_container *owner;
+	if (!container->spec->namespaces[type].path)
+		return 0;
+	if (find_living_owner(container, type, &owner, err) < 0)
+		return -err->code;
 	if (type == HULL_NS_USER && !owner->user_namespace)
 		return hull_error_set(err, EINVAL, "container %s has no user namespace to join", owner->id);
 	*ret = owner->init->pidfd;
 	if (type == HULL_NS_USER && container->n_uid_map == 0 && owner->n_uid_map) {
 		container->uid_map = hull_memdup(owner->uid_map, owner->n_uid_map * sizeof(*owner->uid_map));
 		container->n_uid_map = owner->n_uid_map;
+	}
+	return 0;
+}
+
+/*
+ * Network, IPC and UTS. The first container's are the VM's own, for nothing else lives in them. A later one has a new one if it asks
+ * for that, the VM's own if it joins one that is, and another container's else.
+ */
+static int decide_shared(struct hull_container *container, bool first, struct hull_child *child, struct hull_error *err)
+{
+	static const struct { enum hull_oci_ns_type type; int flag; } kinds[] = {
+		{ HULL_NS_NETWORK, CLONE_NEWNET }, { HULL_NS_IPC, CLONE_NEWIPC }, { HULL_NS_UTS, CLONE_NEWUTS },
+	};
+	for (size_t i = 0; !first && i < HULL_ARRAY_SIZE(kinds); i++) {
+		const struct hull_oci_namespace *ns = &container->spec->namespaces[kinds[i].type];
+		struct hull_container *owner = NULL;
+		if (!ns->present)
+			continue;
+		if (ns->path && find_living_owner(container, kinds[i].type, &owner, err) < 0)
+			return -err->code;
+		if (owner && !(owner->own_namespaces & kinds[i].flag))
+			continue;
+		container->own_namespaces |= kinds[i].flag;
+		if (owner)
+			child->join[kinds[i].type] = owner->init->pidfd;
+		else
+			child->new_namespaces |= kinds[i].flag;
 	}
 	return 0;
 }
@@ -85,15 +120,16 @@ static int decide(struct hull_container *container, const Hull__Agent__V1__Creat
 	container->personality = spec->personality;
 	take_maps(container);
 
-	/* The first container's host name is the pod's. A later one with a UTS namespace of its own gets one. */
-	child->own_uts = !first && ns[HULL_NS_UTS].present && !ns[HULL_NS_UTS].path;
+	/* The first container's host name is the pod's. */
 	child->sets_hostname = ns[HULL_NS_UTS].present && !ns[HULL_NS_UTS].path;
+	if (decide_shared(container, first, child, err) < 0)
+		return -err->code;
 	container->exec_namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWCGROUP |
-				     (child->own_uts ? CLONE_NEWUTS : 0) |
+				     container->own_namespaces |
 				     (container->user_namespace ? CLONE_NEWUSER : 0) |
 				     (ns[HULL_NS_TIME].present ? CLONE_NEWTIME : 0);
-	if (join_namespace(container, HULL_NS_PID, "pid", &child->join_pid, err) < 0 ||
-	    join_namespace(container, HULL_NS_USER, "user", &child->join_user, err) < 0)
+	if (join_namespace(container, HULL_NS_PID, &child->join[HULL_NS_PID], err) < 0 ||
+	    join_namespace(container, HULL_NS_USER, &child->join[HULL_NS_USER], err) < 0)
 		return -err->code;
 	return 0;
 }
@@ -111,7 +147,7 @@ static int create(struct hull_container *container, const Hull__Agent__V1__Creat
 	struct hull_oci_spec *spec = container->spec;
 	struct hull_child child = {
 		.container_id = container->id, .process = &spec->process, .spec = spec, .rootfs = message->rootfs,
-		.readonly_rootfs = message->readonly_rootfs, .cgroup_fd = -1, .join_pid = -1, .join_user = -1, .target = -1,
+		.readonly_rootfs = message->readonly_rootfs, .cgroup_fd = -1, .join = HULL_CHILD_JOIN_NONE, .target = -1,
 	};
 	const bool connected[3] = { message->has_stdin, message->has_stdout, message->has_stderr };
 

@@ -25,6 +25,7 @@ static const struct hull_rpc_method methods[] = {
 	{ "ListProcesses", &hull__agent__v1__container_ref__descriptor, hull_handle_list_processes, NULL },
 	{ "GetStats", &hull__agent__v1__container_ref__descriptor, hull_handle_get_stats, NULL },
 	{ "UpdateContainer", &hull__agent__v1__update_request__descriptor, hull_handle_update_container, NULL },
+	{ "OnlineCpus", &hull__agent__v1__online_cpus_request__descriptor, hull_handle_online_cpus, NULL },
 	{ "Stdio", &hull__agent__v1__stdio_frame__descriptor, NULL, hull_handle_stdio },
 	{ "Shutdown", &hull__agent__v1__empty__descriptor, hull_handle_shutdown, NULL },
 	{ NULL, NULL, NULL, NULL },

@@ -16,18 +16,10 @@
 #include "base/file.h"
 
 /* Source: proc(5), /proc/pid/stat: field 3 is the state, field 22 the start time. */
-int hull_procref_get(pid_t pid, struct hull_procref *ret)
+int hull_procref_parse(const char *text, struct hull_procref *ret)
 {
-	char path[64];
-	_cleanup_free_ char *text = NULL;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	int r = hull_file_read(AT_FDCWD, path, 4096, &text, NULL);
-	if (r < 0)
-		return r == -ENOENT ? -ESRCH : r;
-
 	/* The command name may hold spaces and parentheses; the last ')' ends it. */
-	char *p = strrchr(text, ')');
+	const char *p = strrchr(text, ')');
 	if (!p || p[1] != ' ')
 		return -EIO;
 	p += 2;
@@ -39,9 +31,21 @@ int hull_procref_get(pid_t pid, struct hull_procref *ret)
 			return -EIO;
 		p++;
 	}
-	ret->pid = pid;
+	ret->pid = (pid_t)strtol(text, NULL, 10);
 	ret->start_ticks = strtoull(p, NULL, 10);
 	return 0;
+}
+
+int hull_procref_get(pid_t pid, struct hull_procref *ret)
+{
+	char path[64];
+	_cleanup_free_ char *text = NULL;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	int r = hull_file_read(AT_FDCWD, path, 4096, &text, NULL);
+	if (r < 0)
+		return r == -ENOENT ? -ESRCH : r;
+	return hull_procref_parse(text, ret);
 }
 
 bool hull_procref_alive(const struct hull_procref *ref)

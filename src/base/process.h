@@ -15,6 +15,9 @@ struct hull_procref {
 /* Fills `ret` for a live process (zombies count as gone). 0, -ESRCH. */
 int hull_procref_get(pid_t pid, struct hull_procref *ret);
 
+/* The same from the text of a process' stat file. 0, -ESRCH for a zombie, -EIO for something else. */
+int hull_procref_parse(const char *text, struct hull_procref *ret);
+
 /* Whether that very process still runs (a zombie does not). */
 bool hull_procref_alive(const struct hull_procref *ref);
 

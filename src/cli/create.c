@@ -23,6 +23,7 @@
 #include "cli/lend.h"
 #include "cli/netns.h"
 #include "pod/config.h"
+#include "pod/join.h"
 #include "pod/paths.h"
 #include "pod/role.h"
 #include "pod/state.h"
@@ -42,6 +43,7 @@ struct creation {
 	struct hull_bundle bundle;
 	enum hull_role role;
 	char *pod_id;
+	struct hull_joins joins;
 	struct hull_state *state;
 	int dirfd;
 	bool made_dir;
@@ -72,6 +74,7 @@ static void creation_clear(struct creation *c)
 	hull_closep(&c->dirfd);
 	hull_state_free(c->state);
 	hull_bundle_clear(&c->bundle);
+	hull_joins_clear(&c->joins);
 	free(c->pod_id);
 	free(c->fds);
 	free(c->mounts);
@@ -233,27 +236,6 @@ static int check_terminal(const struct creation *c, struct hull_error *err)
 
 /* ---- the steps */
 
-/* A container alone in its VM has nobody to share these with. A sandbox container's are those that an engine made for its pod. */
-static int check_joined(const struct hull_oci_spec *spec, struct hull_error *err)
-{
-	static const struct { enum hull_oci_ns_type type; const char *name; } kinds[] = {
-		{ HULL_NS_PID, "pid" }, { HULL_NS_IPC, "ipc" }, { HULL_NS_UTS, "uts" },
-		{ HULL_NS_USER, "user" },
-	};
-	for (size_t i = 0; i < HULL_ARRAY_SIZE(kinds); i++) {
-		const char *path = spec->namespaces[kinds[i].type].path;
-		if (path)
-			return hull_error_set(err, ENOTSUP, "config.json: linux.namespaces: %s: %s cannot be joined: it is not in this "
-					      "container's VM; put containers that share namespaces into one pod", kinds[i].name, path);
-	}
-	/* Named by a process, it is another container's (docker: --network container:X); one made for this container has a name. */
-	const char *net = spec->namespaces[HULL_NS_NETWORK].path;
-	if (net && strncmp(net, "/proc/", strlen("/proc/")) == 0)
-		return hull_error_set(err, ENOTSUP, "config.json: linux.namespaces: network: %s cannot be joined: it belongs to another "
-				      "container; put containers that share a network into one pod", net);
-	return 0;
-}
-
 /* The supervisor reads the configuration, too; here its errors come before anything exists. */
 static int check_config(struct hull_error *err)
 {
@@ -278,12 +260,11 @@ static int load(struct creation *c, struct hull_error *err)
 	r = hull_role_find(spec, c->id, &c->role, &c->pod_id, err);
 	if (r < 0)
 		return hull_error_wrap(err, "config.json");
-	if (c->role != HULL_ROLE_MEMBER)
+	r = hull_joins_resolve(c->cli->root, spec, &c->role, &c->pod_id, &c->joins, err);
+	if (r == 0 && c->role != HULL_ROLE_MEMBER)
 		r = hull_oci_spec_check_own_network(spec, err);
 	if (r == 0 && spec->namespaces[HULL_NS_NETWORK].path && c->role != HULL_ROLE_MEMBER)
 		r = hull_netns_check(spec->namespaces[HULL_NS_NETWORK].path, err);
-	if (r == 0 && c->role == HULL_ROLE_SINGLE)
-		r = check_joined(spec, err);
 	if (r == 0 && c->role != HULL_ROLE_MEMBER)
 		r = check_config(err);
 	for (size_t i = 0; i < spec->ignored.n; i++)
@@ -366,9 +347,26 @@ static void explain_supervisor_end(const struct creation *c, struct hull_error *
 		hull_error_set(err, EPIPE, "the pod's supervisor ended: %s", last);
 }
 
+/* The pointers are the container ids' and the table's. */
+static size_t add_joined(const struct creation *c, Hull__Pod__V1__JoinedNamespace *v, Hull__Pod__V1__JoinedNamespace **pointers)
+{
+	size_t n = 0;
+	for (int type = 0; type < HULL_NS_COUNT; type++) {
+		if (!c->joins.container[type])
+			continue;
+		hull__pod__v1__joined_namespace__init(&v[n]);
+		v[n].type = (char *)(uintptr_t)hull_oci_namespace_name(type);
+		v[n].container_id = c->joins.container[type];
+		pointers[n] = &v[n];
+		n++;
+	}
+	return n;
+}
+
 static int request_create(struct creation *c, Hull__Pod__V1__Stdio *stdio, struct hull_error *err)
 {
 	Hull__Pod__V1__CreateRequest m = HULL__POD__V1__CREATE_REQUEST__INIT;
+	Hull__Pod__V1__JoinedNamespace joined[HULL_NS_COUNT], *joined_pointers[HULL_NS_COUNT];
 	m.container_id = (char *)(uintptr_t)c->id;
 	m.bundle = c->bundle.path;
 	m.spec_json = (ProtobufCBinaryData){ .len = c->bundle.len, .data = (uint8_t *)c->bundle.text };
@@ -379,6 +377,8 @@ static int request_create(struct creation *c, Hull__Pod__V1__Stdio *stdio, struc
 	m.no_new_keyring = c->options->no_new_keyring;
 	m.standin_pid = c->standin_pid;
 	m.rootfs_readonly = c->bundle.spec->root_readonly;
+	m.n_joined = add_joined(c, joined, joined_pointers);
+	m.joined = joined_pointers;
 	int r = hull_client_call(c->client, "Create", &m.base, &hull__pod__v1__create_response__descriptor, CREATE_TIMEOUT_MS,
 				 c->fds, c->n_fds, NULL, err);
 	if (r == -ENOTCONN && !hull_procref_alive(&c->state->supervisor))

@@ -23,14 +23,15 @@ struct tree {
 
 struct hull_mirror {
 	const char *place;             /* of the rootfs; borrowed from the bundle, as in runc the path that the host knows it by */
-	int rootfs, net;               /* net: -1 for none to join */
+	int rootfs;
+	int joined[HULL_NS_COUNT];     /* namespaces to join; -1: none */
 	int new_namespaces;            /* CLONE_NEW… */
 	struct tree *trees;            /* in the order of config.json */
 	size_t n_trees;
 	bool readonly;
 };
 
-static const struct {
+static const struct mirrored {
 	enum hull_oci_ns_type type;
 	int flag;
 } mirrored[] = { { HULL_NS_NETWORK, CLONE_NEWNET }, { HULL_NS_IPC, CLONE_NEWIPC }, { HULL_NS_UTS, CLONE_NEWUTS } };
@@ -53,26 +54,35 @@ static int open_tree_of(const struct hull_bundle *b, const struct hull_oci_mount
 	return hull_mount_clone(source, m->is_recursive, err);
 }
 
+static int prepare_namespace(struct hull_mirror *m, const struct hull_oci_spec *spec, const struct mirrored *kind,
+			     struct hull_error *err)
+{
+	const struct hull_oci_namespace *ns = &spec->namespaces[kind->type];
+	if (ns->path) {
+		m->joined[kind->type] = open(ns->path, O_RDONLY | O_CLOEXEC);
+		if (m->joined[kind->type] < 0)
+			return hull_error_errno(err, errno, "config.json: linux.namespaces: %s: %s", hull_oci_namespace_name(kind->type),
+						ns->path);
+	} else if (ns->present) {
+		m->new_namespaces |= kind->flag;
+	}
+	return 0;
+}
+
 int hull_mirror_prepare(const struct hull_bundle *b, struct hull_mirror **ret, struct hull_error *err)
 {
 	const struct hull_oci_spec *spec = b->spec;
 	struct hull_mirror *m = hull_new(struct hull_mirror, 1);
 	m->place = b->rootfs;
-	m->net = -1;
+	for (size_t i = 0; i < HULL_NS_COUNT; i++)
+		m->joined[i] = -1;
 	m->readonly = spec->root_readonly;
 	m->trees = hull_new(struct tree, spec->n_mounts);
 	m->rootfs = hull_mount_clone(b->rootfs, true, err);
 	int r = m->rootfs < 0 ? hull_error_wrap(err, "config.json: root.path") : 0;
 
 	for (size_t i = 0; r == 0 && i < HULL_ARRAY_SIZE(mirrored); i++)
-		if (spec->namespaces[mirrored[i].type].present && !spec->namespaces[mirrored[i].type].path)
-			m->new_namespaces |= mirrored[i].flag;
-	const char *net = spec->namespaces[HULL_NS_NETWORK].path;
-	if (r == 0 && net) {
-		m->net = open(net, O_RDONLY | O_CLOEXEC);
-		if (m->net < 0)
-			r = hull_error_errno(err, errno, "config.json: linux.namespaces: network: %s", net);
-	}
+		r = prepare_namespace(m, spec, &mirrored[i], err);
 	for (size_t i = 0; r == 0 && i < spec->n_mounts; i++) {
 		const struct hull_oci_mount *mount = &spec->mounts[i];
 		struct tree *t = &m->trees[m->n_trees++];
@@ -164,8 +174,9 @@ static int change_root(int rootfs)
 
 int hull_mirror_enter(const struct hull_mirror *m)
 {
-	if (m->net >= 0 && setns(m->net, CLONE_NEWNET) < 0)
-		return -errno;
+	for (size_t i = 0; i < HULL_ARRAY_SIZE(mirrored); i++)
+		if (m->joined[mirrored[i].type] >= 0 && setns(m->joined[mirrored[i].type], mirrored[i].flag) < 0)
+			return -errno;
 	if (unshare(CLONE_NEWNS | m->new_namespaces) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return -errno;
 	return 0;
@@ -201,7 +212,8 @@ void hull_mirror_free(struct hull_mirror *m)
 	for (size_t i = 0; i < m->n_trees; i++)
 		hull_closep(&m->trees[i].fd);
 	hull_closep(&m->rootfs);
-	hull_closep(&m->net);
+	for (size_t i = 0; i < HULL_NS_COUNT; i++)
+		hull_closep(&m->joined[i]);
 	free(m->trees);
 	free(m);
 }

@@ -15,6 +15,14 @@ const struct hull_json_name hull_oci_namespace_names[] = {
 	{ "pid", HULL_NS_PID }, { "time", HULL_NS_TIME }, { "user", HULL_NS_USER }, { "uts", HULL_NS_UTS }, { NULL, 0 },
 };
 
+const char *hull_oci_namespace_name(enum hull_oci_ns_type type)
+{
+	const struct hull_json_name *n = hull_oci_namespace_names;
+	while (n->value != type)
+		n++;
+	return n->name;
+}
+
 struct namespace_entry {
 	uint32_t type;
 	char *path;

@@ -103,6 +103,9 @@ enum hull_oci_ns_type {
 	HULL_NS_COUNT,
 };
 
+/* "network", "ipc": as in config.json. */
+const char *hull_oci_namespace_name(enum hull_oci_ns_type type);
+
 struct hull_oci_namespace {
 	bool present;                  /* absent means: the runtime's own namespace, that is the host's */
 	char *path;                    /* NULL: a new one */

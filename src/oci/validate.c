@@ -77,14 +77,6 @@ static const struct sysctl_rule *find_sysctl_rule(const char *path)
 	return NULL;
 }
 
-static const char *namespace_name(enum hull_oci_ns_type type)
-{
-	const struct hull_json_name *n = hull_oci_namespace_names;
-	while (n->value != type)
-		n++;
-	return n->name;
-}
-
 static int check_sysctl(const struct hull_json *v, const struct hull_oci_spec *spec)
 {
 	struct hull_json linux_object = hull_json_member(v, "linux");
@@ -102,7 +94,7 @@ static int check_sysctl(const struct hull_json *v, const struct hull_oci_spec *s
 		if (!rule)
 			return hull_json_error(&field, "not in a separate kernel namespace");
 		if (!spec->namespaces[rule->ns].present)
-			return hull_json_error(&field, "not allowed in the host's %s namespace", namespace_name(rule->ns));
+			return hull_json_error(&field, "not allowed in the host's %s namespace", hull_oci_namespace_name(rule->ns));
 		if (rule->refusal)
 			return hull_json_error(&field, "not allowed: %s", rule->refusal);
 	}

@@ -22,7 +22,9 @@ struct hull_config {
 	char *kernel_params;           /* appended to the command line */
 	uint64_t memory_bytes;         /* of a VM whose containers ask for nothing */
 	uint64_t memory_base_bytes;    /* added to what containers ask for: kernel, agent, page tables */
+	uint64_t memory_max_bytes;     /* up to which a VM grows; 0: the host's memory */
 	unsigned vcpus;
+	unsigned vcpus_max;            /* 0: the host's CPUs, at most 32 */
 	unsigned hotplug_ports;
 	unsigned boot_timeout_s;
 

@@ -19,6 +19,8 @@
 #define DELETE_TIMEOUT_MS 5000
 #define MOUNTS_MAX 512
 #define GUEST_SHARE "/run/hull/share"
+/* A namespace path below it names the container of the VM whose namespace is meant. */
+#define GUEST_NAMESPACES "/run/hull/ns"
 
 void hull_container_set_status(struct hull_container *c, enum hull_status status)
 {
@@ -87,6 +89,7 @@ void hull_container_remove(struct hull_container *c)
 	struct hull_error err = HULL_ERROR_INIT;
 	bool known = c->in_guest || c->creating;
 
+	hull_pod_fit_cancel(c);
 	if (c->creating)
 		hull_rpc_call_cancel(TAKE_PTR(c->creating));
 	if (known && pod->vm && !pod->lost) {
@@ -205,7 +208,28 @@ void hull_container_continue(struct hull_container *c)
 	free(TAKE_PTR(c->spec_json));
 }
 
-/* config.json as the guest needs it: sources of bind mounts are places in the share. Hooks of the host stay here. */
+static void localise_namespaces(json_object *spec, const Hull__Pod__V1__CreateRequest *m)
+{
+	json_object *linux_object, *list, *type;
+	if (!json_object_object_get_ex(spec, "linux", &linux_object) || !json_object_object_get_ex(linux_object, "namespaces", &list))
+		return;
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		json_object *entry = json_object_array_get_idx(list, i);
+		if (!json_object_object_get_ex(entry, "type", &type))
+			continue;
+		for (size_t j = 0; j < m->n_joined; j++) {
+			if (strcmp(json_object_get_string(type), m->joined[j]->type) != 0)
+				continue;
+			_cleanup_free_ char *path = hull_asprintf(GUEST_NAMESPACES "/%s", m->joined[j]->container_id);
+			json_object_object_add(entry, "path", json_object_new_string(path));
+		}
+	}
+}
+
+/*
+ * config.json as the guest needs it: sources of bind mounts are places in the share, joined namespaces are containers'. Hooks of the
+ * host stay here.
+ */
 static int localise_spec(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, struct hull_error *err)
 {
 	static const char *const host_hooks[] = { "prestart", "createRuntime", "poststart", "poststop" };
@@ -222,6 +246,7 @@ static int localise_spec(struct hull_container *c, const Hull__Pod__V1__CreateRe
 				json_object_object_add(mount, "source", json_object_new_string(source));
 		}
 	}
+	localise_namespaces(spec, m);
 	if (json_object_object_get_ex(spec, "hooks", &hooks))
 		for (size_t i = 0; i < HULL_ARRAY_SIZE(host_hooks); i++)
 			json_object_object_del(hooks, host_hooks[i]);
@@ -264,6 +289,8 @@ static int begin(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m
 	r = localise_spec(c, m, err);
 	if (r < 0)
 		return r;
+	hull_demand_of(spec->has_resources ? &spec->resources : NULL, &c->demand);
+	c->demand.modest = c->role == HULL_ROLE_SANDBOX;
 	r = hull_pod_boot(c->pod, spec, err);
 	if (r < 0)
 		return r;
@@ -286,6 +313,15 @@ static struct hull_container *container_new(struct hull_pod *pod, const Hull__Po
 	return c;
 }
 
+static int check_joined(struct hull_pod *pod, const Hull__Pod__V1__CreateRequest *m, struct hull_error *err)
+{
+	for (size_t i = 0; i < m->n_joined; i++)
+		if (!hull_pod_find(pod, m->joined[i]->container_id))
+			return hull_error_set(err, ESRCH, "linux.namespaces: %.16s: container %.64s is not in pod %s any more", m->joined[i]->type,
+					      m->joined[i]->container_id, pod->id);
+	return 0;
+}
+
 /* What makes a Create impossible from the start. */
 static int check_create(struct hull_pod *pod, const Hull__Pod__V1__CreateRequest *m, const struct hull_oci_spec *spec,
 			enum hull_role *ret_role, struct hull_error *err)
@@ -294,6 +330,8 @@ static int check_create(struct hull_pod *pod, const Hull__Pod__V1__CreateRequest
 	int r = hull_role_find(spec, m->container_id, ret_role, &pod_id, err);
 	if (r < 0)
 		return r;
+	if (m->n_joined > 0)
+		*ret_role = HULL_ROLE_MEMBER;
 	if (pod->ending || pod->lost)
 		return hull_error_set(err, ESRCH, "pod %s is ending", pod->id);
 	if (m->n_mounts > MOUNTS_MAX)
@@ -302,9 +340,23 @@ static int check_create(struct hull_pod *pod, const Hull__Pod__V1__CreateRequest
 		return hull_error_set(err, EEXIST, "container with given ID already exists");
 	if (*ret_role == HULL_ROLE_MEMBER && !pod->up)
 		return hull_error_set(err, ESRCH, "pod %s has no running sandbox container", pod->id);
+	if (*ret_role == HULL_ROLE_MEMBER && hull_pod_size_check_member(spec, err) < 0)
+		return -err->code;
 	if (*ret_role != HULL_ROLE_MEMBER && pod->vm)
 		return hull_error_set(err, EEXIST, "pod %s has its first container already", pod->id);
-	return 0;
+	return check_joined(pod, m, err);
+}
+
+/* The VM is large enough, or the container cannot be. */
+static void on_fits(void *data, struct hull_container *c, const struct hull_error *err)
+{
+	(void)data;
+	if (!c)
+		return;
+	if (err)
+		hull_container_fail(c, err);
+	else
+		hull_container_continue(c);
 }
 
 static void close_fds(int *fds, size_t n)
@@ -346,7 +398,7 @@ void hull_container_create(struct hull_pod *pod, struct hull_rpc_request *reques
 		if (begin(c, m, fds + used, n_fds - used, spec, &err) < 0)
 			hull_container_fail(c, &err);
 		else if (pod->up)
-			hull_container_continue(c);
+			hull_pod_fit(c, &c->demand, on_fits, NULL);
 	}
 	close_fds(fds + used, n_fds - used);
 	hull_oci_spec_free(spec);

@@ -13,7 +13,6 @@
 #include "pod/paths.h"
 #include "rpc/agent.pb-c.h"
 
-#define MIB (UINT64_C(1) << 20)
 #define SANDBOX_TIMEOUT_MS 30000
 #define WIND_DOWN_MS 5000
 #define FLUSH_MS 1000
@@ -211,38 +210,6 @@ static const struct hull_rpc_server_ops server_ops = { .on_connect = on_connect,
 
 static const struct hull_vm_events vm_events = { .on_ready = on_vm_ready, .on_lost = on_vm_lost };
 
-/* A container's own limit comes on top of what the kernel and the agent need; it never becomes the VM's whole size. */
-static uint64_t wanted_memory(const struct hull_config *config, const struct hull_oci_spec *spec)
-{
-	const struct hull_oci_resources *r = &spec->resources;
-	if (!spec->has_resources || !r->has_memory_limit || r->memory_limit <= 0)
-		return config->memory_bytes;
-	uint64_t wanted = config->memory_base_bytes + (uint64_t)r->memory_limit;
-	uint64_t host = hull_host_memory_bytes();
-	/* Engines allow limits beyond what a host has; such a one is never reached. */
-	if (host > 0 && wanted > host) {
-		hull_log_info("the memory limit is larger than the host's memory: the VM gets %llu MiB",
-			      (unsigned long long)(host / MIB));
-		wanted = host;
-	}
-	wanted &= ~(2 * MIB - 1);
-	return wanted > config->memory_bytes ? wanted : config->memory_bytes;
-}
-
-/* A quota of 2.5 CPUs needs three. Without one, the configured number. */
-static unsigned wanted_vcpus(const struct hull_config *config, const struct hull_oci_spec *spec)
-{
-	const struct hull_oci_resources *r = &spec->resources;
-	if (!spec->has_resources || !r->has_cpu_quota || r->cpu_quota <= 0)
-		return config->vcpus;
-	uint64_t period = r->has_cpu_period && r->cpu_period ? r->cpu_period : 100000;
-	uint64_t wanted = ((uint64_t)r->cpu_quota + period - 1) / period;
-	long online = sysconf(_SC_NPROCESSORS_ONLN);
-	if (online > 0 && wanted > (uint64_t)online)
-		wanted = (uint64_t)online;
-	return wanted > config->vcpus ? (unsigned)wanted : config->vcpus;
-}
-
 int hull_pod_boot(struct hull_pod *pod, const struct hull_oci_spec *spec, struct hull_error *err)
 {
 	if (pod->vm)
@@ -251,13 +218,19 @@ int hull_pod_boot(struct hull_pod *pod, const struct hull_oci_spec *spec, struct
 		pod->hostname = hull_strdup(spec->hostname);
 	if (spec->domainname)
 		pod->domainname = hull_strdup(spec->domainname);
+	int r = hull_pod_size_parse(spec, &pod->size, err);
+	if (r < 0)
+		return hull_error_wrap(err, "config.json");
+	struct hull_size size = hull_pod_wanted_size(pod), largest = hull_size_largest(pod->config, &size);
 	struct hull_vm_request rq = {
 		.config = pod->config,
 		.vmm_ops = pod->vmm_ops,
 		.root = pod->root,
 		.pod_dir = pod->dir,
-		.memory_bytes = wanted_memory(pod->config, spec),
-		.vcpus = wanted_vcpus(pod->config, spec),
+		.memory_bytes = size.memory_bytes,
+		.vcpus = size.vcpus,
+		.memory_max_bytes = largest.memory_bytes,
+		.vcpus_max = largest.vcpus,
 	};
 	return hull_vm_acquire(pod->loop, &rq, &vm_events, pod, &pod->vm, err);
 }

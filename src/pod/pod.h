@@ -17,6 +17,7 @@
 
 #include "pod/config.h"
 #include "pod/role.h"
+#include "pod/size.h"
 #include "pod/state.h"
 #include "pod/relay.h"
 #include "pod/vm.h"
@@ -65,6 +66,8 @@ struct hull_container {
 	int dirfd;                     /* containers/<id>; -1 when the directory is gone */
 	struct hull_state *state;
 	int guest_pid;                 /* for people */
+	struct hull_demand demand;     /* what the VM has to be large enough for */
+	struct hull_pod_fit *fitting;  /* waits for the VM to grow */
 
 	struct hull_process *init;
 	struct hull_process *execs;
@@ -85,6 +88,7 @@ struct hull_pod {
 	char *root, *id, *dir;
 	char *hostname, *domainname;   /* of the first container's configuration, or NULL */
 	int64_t started_ns;
+	struct hull_pod_size size;     /* what its first container's annotations say */
 
 	struct hull_rpc_server *server;
 	const struct hull_rpc_conn *creator;   /* the first connection; only compared */
@@ -113,6 +117,19 @@ void hull_pod_wind_down(struct hull_pod *pod);
 void hull_pod_settle(struct hull_pod *pod);
 /* After the loop ended. */
 void hull_pod_free(struct hull_pod *pod);
+
+/* ---- fit.c */
+
+/*
+ * Makes the VM large enough for the pod's containers, with `demand` in the place of that of `c` (whose own it becomes). `done` runs
+ * once, perhaps before this returns; with ECANCELED and c NULL when the container went meanwhile.
+ */
+typedef void (*hull_pod_fit_fn)(void *data, struct hull_container *c, const struct hull_error *err);
+void hull_pod_fit(struct hull_container *c, const struct hull_demand *demand, hull_pod_fit_fn done, void *data);
+/* The container goes: whoever waits for its VM to grow is told. */
+void hull_pod_fit_cancel(struct hull_container *c);
+/* The size for all containers of the pod. */
+struct hull_size hull_pod_wanted_size(const struct hull_pod *pod);
 
 /* ---- container.c */
 

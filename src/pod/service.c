@@ -375,18 +375,38 @@ static void on_updated(void *data, const struct hull_rpc_status *status, const P
 		hull_rpc_reply(f->request, &done.base);
 }
 
-/* A limit that the VM cannot keep would be a promise that nobody sees broken. */
-static int check_update(const struct hull_pod *pod, const Hull__Pod__V1__UpdateRequest *m, struct hull_error *err)
+/* An update waits for a VM that has room for it. */
+struct update {
+	struct hull_rpc_request *request;
+	uint8_t *resources;
+	size_t len;
+};
+
+/* The VM is large enough: a limit that it could not keep would be a promise that nobody sees broken. */
+static void on_update_fits(void *data, struct hull_container *c, const struct hull_error *err)
 {
-	struct hull_oci_resources *r = NULL;
-	uint64_t vm_bytes = hull_vm_facts(pod->vm)->memory_bytes;
-	int result = hull_oci_resources_parse((const char *)m->resources_json.data, m->resources_json.len, &r, err);
-	if (result == 0 && r->has_memory_limit && r->memory_limit > 0 && (uint64_t)r->memory_limit > vm_bytes)
-		result = hull_error_set(err, ERANGE, "memory.limit: %lld bytes are more than the VM's %llu MiB, which was sized when the pod "
-						     "started; start the container with the larger limit",
-					(long long)r->memory_limit, (unsigned long long)vm_bytes >> 20);
-	hull_oci_resources_free(r);
-	return result;
+	struct update *u = data;
+	if (err) {
+		hull_rpc_fail_error(u->request, err);
+	} else {
+		Hull__Agent__V1__UpdateRequest a = HULL__AGENT__V1__UPDATE_REQUEST__INIT;
+		a.container_id = c->id;
+		a.resources_json = (ProtobufCBinaryData){ .len = u->len, .data = u->resources };
+		hull_rpc_call(hull_vm_agent(c->pod->vm), "hull.agent.v1.Agent", "UpdateContainer", &a.base,
+			      &hull__agent__v1__empty__descriptor, AGENT_TIMEOUT_MS, NULL, 0, on_updated, forward(c->pod, u->request, c->id));
+	}
+	free(u->resources);
+	free(u);
+}
+
+/* More than any VM on this host can have is refused; on start the limit would merely never be reached. */
+static int check_update(const struct hull_pod *pod, const struct hull_oci_resources *r, struct hull_error *err)
+{
+	uint64_t most = hull_vm_facts(pod->vm)->memory_max_bytes;
+	if (r->has_memory_limit && r->memory_limit > 0 && (uint64_t)r->memory_limit > most)
+		return hull_error_set(err, ERANGE, "memory.limit: %lld bytes are more than the %llu MiB that the VM can grow to",
+				      (long long)r->memory_limit, (unsigned long long)most >> 20);
+	return 0;
 }
 
 static void handle_update(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data)
@@ -394,6 +414,7 @@ static void handle_update(struct hull_rpc_request *request, const ProtobufCMessa
 	struct hull_pod *pod = data;
 	const Hull__Pod__V1__UpdateRequest *m = (const Hull__Pod__V1__UpdateRequest *)message;
 	struct hull_container *c = find_or_fail(pod, m->container_id, request);
+	struct hull_oci_resources *resources = NULL;
 	struct hull_error err = HULL_ERROR_INIT;
 	if (!c)
 		return;
@@ -401,15 +422,18 @@ static void handle_update(struct hull_rpc_request *request, const ProtobufCMessa
 		hull_rpc_fail(request, HULL_RPC_FAILED_PRECONDITION, "container not running");
 		return;
 	}
-	if (check_update(pod, m, &err) < 0) {
+	if (hull_oci_resources_parse((const char *)m->resources_json.data, m->resources_json.len, &resources, &err) < 0 ||
+	    check_update(pod, resources, &err) < 0) {
 		hull_rpc_fail_error(request, &err);
-		return;
+	} else {
+		struct update *u = hull_new(struct update, 1);
+		struct hull_demand demand = c->demand;
+		*u = (struct update){ .request = request, .resources = hull_memdup(m->resources_json.data, m->resources_json.len),
+				      .len = m->resources_json.len };
+		hull_demand_update(&demand, resources);
+		hull_pod_fit(c, &demand, on_update_fits, u);
 	}
-	Hull__Agent__V1__UpdateRequest a = HULL__AGENT__V1__UPDATE_REQUEST__INIT;
-	a.container_id = c->id;
-	a.resources_json = m->resources_json;
-	hull_rpc_call(hull_vm_agent(pod->vm), "hull.agent.v1.Agent", "UpdateContainer", &a.base, &hull__agent__v1__empty__descriptor,
-		      AGENT_TIMEOUT_MS, NULL, 0, on_updated, forward(pod, request, c->id));
+	hull_oci_resources_free(resources);
 }
 
 /* ---- delete */

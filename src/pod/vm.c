@@ -17,6 +17,7 @@
 
 #define CONSOLE_KEEP_BYTES 4096
 #define MILESTONES_MAX 24
+#define ONLINE_TIMEOUT_MS 20000
 /* A VM that ends breaks the agent's connection first; why it ended is known a moment later. */
 #define WHY_GRACE_MS 1000
 /* The same for virtiofsd, which ends by itself when its VM has, and whose own death is rarer. */
@@ -227,9 +228,9 @@ static int start_vmm(struct hull_vm *vm, const struct hull_vm_request *rq, int *
 		.kernel_cmdline = guest.cmdline,
 		.accel = vm->facts.accel,
 		.memory_bytes = vm->facts.memory_bytes,
-		.memory_max_bytes = vm->facts.memory_bytes,
+		.memory_max_bytes = vm->facts.memory_max_bytes,
 		.vcpus = vm->facts.vcpus,
-		.vcpus_max = vm->facts.vcpus,
+		.vcpus_max = vm->facts.vcpus_max,
 		.run_as_uid = rq->config->uid_base + (uid_t)getpid(),
 		.run_as_gid = rq->config->uid_base + (gid_t)getpid(),
 		.run_dir = rq->pod_dir,
@@ -278,6 +279,9 @@ int hull_vm_acquire(uv_loop_t *loop, const struct hull_vm_request *request, cons
 	vm->data = data;
 	vm->facts.memory_bytes = request->memory_bytes ? request->memory_bytes : request->config->memory_bytes;
 	vm->facts.vcpus = request->vcpus ? request->vcpus : request->config->vcpus;
+	vm->facts.memory_max_bytes = request->memory_max_bytes > vm->facts.memory_bytes ? request->memory_max_bytes
+											  : vm->facts.memory_bytes;
+	vm->facts.vcpus_max = request->vcpus_max > vm->facts.vcpus ? request->vcpus_max : vm->facts.vcpus;
 	uv_timer_init(loop, &vm->why);
 	vm->why.data = vm;
 	hull_vm_milestone(vm, "request received");
@@ -289,6 +293,73 @@ int hull_vm_acquire(uv_loop_t *loop, const struct hull_vm_request *request, cons
 	}
 	*ret = vm;
 	return 0;
+}
+
+/* ---- growing */
+
+struct growth {
+	struct hull_vm *vm;
+	uint64_t memory_bytes;
+	unsigned vcpus;
+	bool more_cpus;
+	hull_vmm_done_fn done;
+	void *data;
+};
+
+static void growth_over(struct growth *g, const struct hull_error *err)
+{
+	if (!err) {
+		g->vm->facts.memory_bytes = g->memory_bytes;
+		g->vm->facts.vcpus = g->vcpus;
+	}
+	g->done(g->data, err);
+	free(g);
+}
+
+static void on_cpus_online(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
+{
+	struct growth *g = data;
+	struct hull_error err = HULL_ERROR_INIT;
+	(void)response;
+	if (status->code == HULL_RPC_OK) {
+		growth_over(g, NULL);
+		return;
+	}
+	hull_error_set(&err, hull_rpc_code_to_errno(status->code), "%s", status->message);
+	growth_over(g, &err);
+}
+
+static void on_resized(void *data, const struct hull_error *err)
+{
+	struct growth *g = data;
+	if (err || !g->more_cpus) {
+		growth_over(g, err);
+		return;
+	}
+	Hull__Agent__V1__OnlineCpusRequest request = HULL__AGENT__V1__ONLINE_CPUS_REQUEST__INIT;
+	request.count = g->vcpus;
+	hull_rpc_call(g->vm->agent, "hull.agent.v1.Agent", "OnlineCpus", &request.base, &hull__agent__v1__empty__descriptor,
+		      ONLINE_TIMEOUT_MS, NULL, 0, on_cpus_online, g);
+}
+
+void hull_vm_grow(struct hull_vm *vm, uint64_t memory_bytes, unsigned vcpus, hull_vmm_done_fn done, void *data)
+{
+	const struct hull_vm_facts *now = &vm->facts;
+	if (memory_bytes <= now->memory_bytes && vcpus <= now->vcpus) {
+		done(data, NULL);
+		return;
+	}
+	struct growth *g = hull_new(struct growth, 1);
+	*g = (struct growth){
+		.vm = vm,
+		.memory_bytes = memory_bytes > now->memory_bytes ? memory_bytes : now->memory_bytes,
+		.vcpus = vcpus > now->vcpus ? vcpus : now->vcpus,
+		.more_cpus = vcpus > now->vcpus,
+		.done = done, .data = data,
+	};
+	hull_log_info("the VM grows from %llu MiB and %u CPUs to %llu MiB and %u", (unsigned long long)now->memory_bytes >> 20, now->vcpus,
+		      (unsigned long long)g->memory_bytes >> 20, g->vcpus);
+	vm->ops->resize(vm->vmm, g->memory_bytes, g->vcpus, on_resized, g);
 }
 
 struct hull_rpc_client *hull_vm_agent(struct hull_vm *vm)

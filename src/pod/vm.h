@@ -24,14 +24,18 @@ struct hull_vm_request {
 	const char *pod_dir;           /* absolute path of pods/<id> */
 	uint64_t memory_bytes;         /* 0: the configured size */
 	unsigned vcpus;                /* 0: the configured number */
+	uint64_t memory_max_bytes;     /* what it may grow to; 0: not at all */
+	unsigned vcpus_max;
 };
 
 struct hull_vm_facts {
 	enum hull_accel accel;
 	char accel_why[256];
 	char *kernel_release, *agent_version, *guest_flavour;     /* said by the guest: for people only */
-	uint64_t memory_bytes;
+	uint64_t memory_bytes;         /* now; grows */
 	unsigned vcpus;
+	uint64_t memory_max_bytes;
+	unsigned vcpus_max;
 };
 
 struct hull_vm_events {
@@ -52,6 +56,12 @@ struct hull_rpc_client *hull_vm_agent(struct hull_vm *vm);
 struct hull_share *hull_vm_share(struct hull_vm *vm);
 const struct hull_vm_facts *hull_vm_facts(const struct hull_vm *vm);
 pid_t hull_vm_vmm_pid(const struct hull_vm *vm);
+
+/*
+ * Makes the VM at least that large: what it has more stays. `done` runs once, perhaps before this returns: when the guest has the
+ * memory and the CPUs are online in it, or with the reason why not.
+ */
+void hull_vm_grow(struct hull_vm *vm, uint64_t memory_bytes, unsigned vcpus, hull_vmm_done_fn done, void *data);
 
 /* Where start-up time went: notes a moment under a literal name (the first 24 are kept). */
 void hull_vm_milestone(struct hull_vm *vm, const char *name);

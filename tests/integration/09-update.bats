@@ -26,7 +26,7 @@ teardown() { teardown_hull; }
 	before=$(hull exec "$ID" cat /sys/fs/cgroup/memory.max)
 	run hull update --memory 100G "$ID"
 	[ "$status" -ne 0 ]
-	[[ "$output" == *memory.limit*"more than the VM's"* ]]
+	[[ "$output" == *memory.limit*"that the VM can grow to"* ]]
 	echo '{"memory": {"limit": "much"}}' >"$WORK/bad.json"
 	run hull update -r "$WORK/bad.json" "$ID"
 	[ "$status" -ne 0 ]

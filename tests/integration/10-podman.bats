@@ -220,9 +220,11 @@ COUNTER='trap "echo bye; exit 7" TERM; trap "echo usr1" USR1; i=0; while :; do i
 	refused 'no pid namespace' --pid host t true
 	refused 'no ipc namespace' --ipc host t true
 	refused 'no uts namespace' --uts host t true
-	for kind in pid ipc uts userns; do
-		refused "cannot be joined" --$kind container:other t true
-	done
+	up another --ipc shareable t sleep 1000
+	run pm run --rm --ipc container:other --network container:another t true
+	[ "$status" -eq 126 ]
+	[[ "$output" == *"cannot be in two VMs"* ]]
+	refused 'has no user namespace to join' --userns container:other t true
 	exec 9</dev/null
 	refused '--preserve-fds: descriptors of the host cannot be passed into a VM' --preserve-fds 7 t true 3<&9 4<&9 5<&9 6<&9 7<&9 8<&9
 	run pm exec --preserve-fds 7 other true 3<&9 4<&9 5<&9 6<&9 7<&9 8<&9
@@ -232,11 +234,9 @@ COUNTER='trap "echo bye; exit 7" TERM; trap "echo usr1" USR1; i=0; while :; do i
 	mkdir "$D/lower"
 	refused 'type overlay is not supported' -v "$D/lower:/o:O" t true
 	refused 'type overlay is not supported' --mount type=image,src=t,dst=/o t true
-	for net in host container:other; do
-		run pm run --rm --network "$net" t true
-		[ "$status" -eq 126 ]
-		[[ "$output" == *"linux.namespaces: "*network*" cannot "* ]]
-	done
+	run pm run --rm --network host t true
+	[ "$status" -eq 126 ]
+	[[ "$output" == *"linux.namespaces: "*network*" cannot "* ]]
 	run pm container checkpoint other
 	[ "$status" -ne 0 ]
 }
@@ -420,6 +420,25 @@ COUNTER='trap "echo bye; exit 7" TERM; trap "echo usr1" USR1; i=0; while :; do i
 	[[ "$output" == *"sleep 1111"*"sleep 2222"* ]]
 	pm pod create --name mapped --network none --userns auto:size=500 >/dev/null
 	[ "$(pm run --rm --pod mapped t cat /proc/self/uid_map | tr -s ' ')" = " 0 200000 500" ]
+}
+
+@test "podman run --network, --ipc, --pid, --uts container:NAME: in the VM of NAME" {
+	up first --ipc shareable --hostname first t sleep 1111
+	pm run -d --name second --network container:first --ipc container:first --pid container:first --uts container:first t sleep 2222 >/dev/null
+	[ "$(pgrep -fc -- "hull-pod --root $ROOT")" = 1 ]
+	[ "$(pm exec second hostname)" = first ]
+	run pm exec second ps
+	[[ "$output" == *"sleep 1111"*"sleep 2222"* ]]
+	[ "$(pm exec second readlink /proc/self/ns/ipc)" = "$(pm exec first readlink /proc/self/ns/ipc)" ]
+	[ "$(pm run --rm --network container:first t sh -c 'ps | grep -c sleep; readlink /proc/self/ns/net' | tail -1)" = "$(pm exec first readlink /proc/self/ns/net)" ]
+	pm exec -d first sh -c 'echo hello | nc -l -p 99'
+	eventually 10 eval '[ "$(pm run --rm -i --network container:first t nc 127.0.0.1 99 </dev/null)" = hello ]'
+	pm rm -f -t 0 second >/dev/null
+	pm exec first true
+	# The VM is its first container's.
+	pm run -d --name third --network container:first t sleep 1000 >/dev/null
+	pm kill first >/dev/null
+	eventually 20 is third .State.ExitCode 137
 }
 
 @test "podman play kube, and all of it down at once" {

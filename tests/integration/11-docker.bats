@@ -178,17 +178,37 @@ COUNTER='trap "echo bye; exit 7" TERM; trap "echo usr1" USR1; i=0; while :; do i
 
 @test "docker run: what a VM cannot do is refused with its name" {
 	up other --ipc shareable t sleep 1000
-	for option in '--pid host' '--ipc host' '--uts host' '--network host' '--pid container:other' '--ipc container:other' '--network container:other'; do
+	for option in '--pid host' '--ipc host' '--uts host' '--network host'; do
 		# shellcheck disable=SC2086
 		run dk run --rm $option ${option/*network*/} t true
 		[ "$status" -eq 125 ] || { echo "$option: $status $output"; false; }
 		[[ "$output" == *"linux.namespaces: "*"cannot"* ]]
 	done
+	up another t sleep 1000
+	run dk run --rm --pid container:other --network container:another t true
+	[ "$status" -eq 125 ]
+	[[ "$output" == *"cannot be in two VMs"* ]]
 	dk network create net >/dev/null
 	run dk run --rm --network net t true
 	dk network rm net
 	[ "$status" -eq 125 ]
 	[[ "$output" == *"has interfaces"* ]]
+}
+
+@test "docker run --network, --ipc, --pid container:NAME: in the VM of NAME" {
+	up first --ipc shareable --hostname first t sleep 1111
+	dk run -d --runtime hull --name second --network container:first --ipc container:first --pid container:first t sleep 2222 >/dev/null
+	[ "$(pgrep -fc -- "hull-pod --root $ROOT")" = 1 ]
+	[ "$(dk exec second hostname)" = first ]
+	run dk exec second ps
+	[[ "$output" == *"sleep 1111"*"sleep 2222"* ]]
+	[ "$(dk exec second readlink /proc/self/ns/ipc)" = "$(dk exec first readlink /proc/self/ns/ipc)" ]
+	dk exec first touch /dev/shm/seen
+	dk exec second ls /dev/shm/seen
+	dk exec -d first sh -c 'echo hello | nc -l -p 99'
+	eventually 10 eval '[ "$(dk run --rm -i --network container:first t nc 127.0.0.1 99 </dev/null)" = hello ]'
+	dk rm -f second >/dev/null
+	dk exec first true
 }
 
 @test "docker exec: stdin, user, directory, environment, detached, exit codes" {
@@ -376,7 +396,7 @@ COUNTER='trap "echo bye; exit 7" TERM; trap "echo usr1" USR1; i=0; while :; do i
 	[ "$(dk exec box sh -c 'cd /sys/fs/cgroup; cat memory.max cpu.max pids.max')" = $'134217728\n100000 100000\n55' ]
 	run dk update --memory 64g --memory-swap 64g box
 	[ "$status" -ne 0 ]
-	[[ "$output" == *"more than the VM's"* ]]
+	[[ "$output" == *"that the VM can grow to"* ]]
 }
 
 @test "docker health checks: healthy, unhealthy, timeout" {

@@ -33,8 +33,8 @@ struct fixture {
 	struct hull_config *config;
 	struct hull_vm *vm;
 	struct hull_rpc_server *agent;
-	unsigned n_ready, n_lost;
-	struct hull_error ready_err;
+	unsigned n_ready, n_lost, n_grown;
+	struct hull_error ready_err, grown_err;
 	char lost[2048];
 };
 
@@ -65,7 +65,18 @@ static void answer_info(struct hull_rpc_request *request, const ProtobufCMessage
 	hull_rpc_reply(request, &info.base);
 }
 
+static unsigned online_asked;
+
+static void answer_online(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data)
+{
+	Hull__Agent__V1__Empty empty = HULL__AGENT__V1__EMPTY__INIT;
+	(void)data;
+	online_asked = ((const Hull__Agent__V1__OnlineCpusRequest *)message)->count;
+	hull_rpc_reply(request, &empty.base);
+}
+
 static const struct hull_rpc_method methods[] = {
+	{ "OnlineCpus", &hull__agent__v1__online_cpus_request__descriptor, answer_online, NULL },
 	{ "GetInfo", &hull__agent__v1__empty__descriptor, answer_info, NULL },
 	{ NULL, NULL, NULL, NULL },
 };
@@ -229,6 +240,43 @@ static void dead_virtiofsd_loses_the_vm(void **state)
 	assert_non_null(strstr(f->lost, "virtiofsd"));
 }
 
+static void on_grown(void *data, const struct hull_error *err)
+{
+	struct fixture *f = data;
+	f->n_grown++;
+	f->grown_err = err ? *err : (struct hull_error)HULL_ERROR_INIT;
+}
+
+static void growing_waits_for_cpus_and_tells_of_failure(void **state)
+{
+	struct fixture *f = *state;
+	struct hull_error err = HULL_ERROR_INIT;
+	assert_int_equal(acquire(f, &err), 0);
+	serve(f);
+	run_until(f, &f->n_ready);
+
+	/* What is there needs no growing. */
+	hull_vm_grow(f->vm, UINT64_C(256) << 20, 1, on_grown, f);
+	assert_int_equal(f->n_grown, 1);
+	assert_int_equal(f->grown_err.code, 0);
+
+	f->n_grown = 0;
+	hull_vm_grow(f->vm, UINT64_C(1024) << 20, 4, on_grown, f);
+	run_until(f, &f->n_grown);
+	assert_int_equal(f->grown_err.code, 0);
+	assert_int_equal(online_asked, 4);
+	assert_int_equal(hull_vm_facts(f->vm)->vcpus, 4);
+	assert_true(hull_vm_facts(f->vm)->memory_bytes == UINT64_C(1024) << 20);
+
+	f->n_grown = 0;
+	hull_fake.fail_ops = ETIMEDOUT;
+	hull_vm_grow(f->vm, UINT64_C(2048) << 20, 1, on_grown, f);
+	run_until(f, &f->n_grown);
+	assert_int_equal(f->grown_err.code, ETIMEDOUT);
+	assert_true(hull_vm_facts(f->vm)->memory_bytes == UINT64_C(1024) << 20);
+	assert_string_equal(hull_fake.log, "start 768 MiB 3 CPUs\nresize 1024 MiB 4 CPUs\nresize 2048 MiB 4 CPUs\n");
+}
+
 int main(void)
 {
 	if (geteuid() != 0)
@@ -241,6 +289,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(vmm_exit_is_told_once_with_its_reason, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(panic_quotes_the_console_as_one_printable_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(dead_virtiofsd_loses_the_vm, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(growing_waits_for_cpus_and_tells_of_failure, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("vm", tests, NULL, NULL);
 }
