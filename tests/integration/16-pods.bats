@@ -27,7 +27,7 @@ bundle() {
 	# As engines do: the pod's /dev/shm is a directory of the host.
 	config --arg shm "$WORK/shm" '.mounts |= map(if .destination == "/dev/shm"
 		then {destination: "/dev/shm", type: "bind", source: $shm, options: ["rbind", "nosuid", "nodev", "noexec"]} else . end)'
-	config '.hostname = "own-name"'
+	config '.hostname = "own-name" | .root.readonly = false'
 	args "${@:2}"
 }
 
@@ -449,7 +449,8 @@ build_ipc() {
 		bundle a sleep 1000
 		annotate containerd container pause
 		share pause network ipc uts
-		config '.linux.resources.memory = {limit: 734003200} | .linux.resources.cpu = {quota: 110000, period: 100000}'
+		config '.linux.resources.memory = {limit: 734003200} | .linux.resources.cpu = {quota: 110000, period: 100000}
+			| .mounts += [{destination: "/big", type: "tmpfs", source: "tmpfs", options: ["size=680m"]}]'
 		start a
 		# At once: a program that counts CPUs when it starts finds them.
 		has_size a 760 828 2
@@ -461,7 +462,7 @@ build_ipc() {
 		start b
 		has_size b 1140 1212 2
 		# Memory that a container really gets.
-		hull exec a sh -c 'dd if=/dev/zero of=/dev/x bs=1M count=650 2>/dev/null; ls -l /dev/x' | grep -q 681574400
+		hull exec a sh -c 'dd if=/dev/zero of=/big/x bs=1M count=650 2>/dev/null; ls -l /big/x' | grep -q 681574400
 		hull update --memory 1300M a
 		has_size a 1700 1812 2
 		[ "$(hull exec a cat /sys/fs/cgroup/memory.max)" = $((1300 << 20)) ]
