@@ -42,7 +42,7 @@ static const struct verb verbs[] = {
 	{ "checkpoint", hull_cmd_checkpoint, "refused: a VM cannot be saved yet" },
 	{ "restore", hull_cmd_restore, "refused: a VM cannot be saved yet" },
 	{ "Pods:", NULL, NULL },
-	{ "pod", hull_cmd_pod, "inspect a pod: its VM, processes and start-up times" },
+	{ "pod", hull_cmd_pod, "list, inspect and clean up pods: ls, ps, stats, inspect, rm" },
 	{ "version", hull_cmd_version, "print versions" },
 };
 

@@ -536,3 +536,66 @@ build_ipc() {
 	hull update --memory 600M --cpu-quota 200000 one
 	has_size one 690 768 1
 }
+
+# ---- hull pod
+
+@test "hull pod ls, ps, stats, inspect: what is there" {
+	make_pod containerd
+	bundle alone sleep 1000
+	start alone
+	[ "$(hull pod ls -q)" = $'alone\npause' ]
+	run hull pod ls
+	[[ "${lines[0]}" == POD*STATE*CONTAINERS*ACCEL*MEMORY*CPUS*AGE*ENGINE*ROOT ]]
+	[[ "${lines[1]}" == alone*running*1/1*"512.0 MiB"* && "${lines[2]}" == pause*running*3/3*kubernetes* ]]
+	hull pod ls -f json | jq -e --arg root "$ROOT" 'length == 2 and .[1].id == "pause" and .[1].state == "running" and .[1].root == $root
+		and .[1].containers == ["pause","a","b"] and .[1].ageSeconds >= 0 and .[1].vmmPid > 1 and .[1].vcpus == 1
+		and ([.[1].containerStates[].status] | unique) == ["running"]'
+	# Found without knowing where.
+	[[ "$("$HULL" pod ls -q)" == *alone*pause* ]]
+	[ "$("$HULL" pod inspect alone | jq -r .root)" = "$ROOT" ]
+	hull kill a KILL
+	eventually 10 is_status a stopped
+	[ "$(hull pod inspect pause | jq -c '[.containerStates[] | [.id, .status]]')" = '[["pause","running"],["a","stopped"],["b","running"]]' ]
+	run hull pod ps pause
+	[[ "$output" == *CMD* && "$output" == *"pause "*"sleep 1000"* && "$output" == *"b "*"sleep 2002"* && "$output" != *"sleep 2001"* ]]
+	hull pod ps -f json pause | jq -e 'map(.container) == ["pause","b"]'
+	hull pod stats -f json pause | jq -e '.[0].pod == "pause" and (.[0].containers | map(.id)) == ["pause","b"] and .[0].hostPssBytes > 1000000
+		and (.[0].containers[0].memoryUsageBytes > 0)'
+	run hull pod stats
+	[[ "$output" == *alone*"on the host: "*pause* ]]
+}
+
+@test "hull pod rm: dead pods by name or all, pods that run by force" {
+	make_pod docker
+	bundle alone sleep 1000
+	start alone
+	run ! hull pod rm pause
+	[[ "$output" == *"pod pause is running; --force ends it"* ]]
+	run ! hull pod rm nowhere
+	[[ "$output" == *"pod nowhere does not exist"* ]]
+	hull pod rm --force nowhere
+	kill -9 "$(pid_of alone .supervisor)"
+	eventually 5 eval 'hull pod ls | grep -q "^alone .*dead .*0/1"'
+	run ! hull pod ps alone
+	[[ "$output" == *"pod alone is not running"* ]]
+	hull pod rm --dead
+	[ "$(hull pod ls -q)" = pause ]
+	[ "$(status_of b)" = running ]
+	hull pod rm --force pause
+	[ -z "$(hull pod ls -q)" ]
+	[ -z "$(leftovers)" ]
+	run -2 hull pod rm
+	run -2 hull pod rm --dead pause
+	run -2 hull pod frobnicate
+	[[ "$output" == *'unknown verb "frobnicate"'* ]]
+	run ! hull pod ls -f yaml
+	# A supervisor that does not answer is told, and gone when it has to be.
+	bundle alone sleep 1000
+	start alone
+	STRANGER=$(pid_of alone .supervisor)
+	kill -STOP "$STRANGER"
+	[ "$(hull pod ls -f json | jq -r '.[0].state')" = silent ]
+	hull pod rm --force alone
+	STRANGER=
+	[ -z "$(leftovers)" ]
+}
