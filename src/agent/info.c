@@ -14,6 +14,7 @@
 #include "agent/serve.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/text.h"
 
 /* A reply is one frame. */
 #define LIST_MAX 8192
@@ -61,22 +62,20 @@ struct listing {
 /* Arguments joined by spaces; "[name]" for a process without any. */
 static char *read_command(int procfd, const char *name, size_t name_length)
 {
-	char text[COMMAND_MAX_BYTES];
+	char text[COMMAND_MAX_BYTES], clean[COMMAND_MAX_BYTES];
 	_cleanup_close_ int fd = openat(procfd, "cmdline", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
 	while (n > 0 && text[n - 1] == '\0')
 		n--;
-	if (n <= 0)
-		return hull_asprintf("[%.*s]", (int)name_length, name);
-	for (ssize_t i = 0; i < n; i++) {
-		/* Strings of a protobuf message are UTF-8, and these are anything. */
+	for (ssize_t i = 0; i < n; i++)
 		if (text[i] == '\0')
 			text[i] = ' ';
-		else if ((unsigned char)text[i] < 0x20 || (unsigned char)text[i] >= 0x7f)
-			text[i] = '?';
-	}
-	text[n] = '\0';
-	return hull_strdup(text);
+	if (n > 0)
+		text[n] = '\0';
+	else
+		snprintf(text, sizeof(text), "[%.*s]", (int)name_length, name);
+	/* Strings of a protobuf message are UTF-8, and these are anything. */
+	return hull_strdup(hull_text_clean_line(clean, sizeof(clean), text));
 }
 
 /* Source: proc(5), /proc/pid/stat: tty_nr is major and minor as in old device numbers. */

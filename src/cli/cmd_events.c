@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "cli/ask.h"
 
@@ -47,7 +48,8 @@ static json_object *memory_json(const Stats *s)
 	json_object *memory = json_object_new_object(), *raw = json_object_new_object();
 	uint64_t cache = 0;
 	for (size_t i = 0; i < s->n_memory_stat; i++) {
-		json_object_object_add(raw, s->memory_stat[i]->key, number(s->memory_stat[i]->value));
+		char key[64];
+		json_object_object_add(raw, hull_text_clean_line(key, sizeof(key), s->memory_stat[i]->key), number(s->memory_stat[i]->value));
 		if (strcmp(s->memory_stat[i]->key, "file") == 0)
 			cache = s->memory_stat[i]->value;
 	}

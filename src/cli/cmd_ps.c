@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "cli/ask.h"
 #include "pod/state.h"
 
@@ -11,10 +12,14 @@ static void print_table(const Hull__Agent__V1__ProcessList *list)
 	for (size_t i = 0; i < list->n_processes; i++) {
 		const Hull__Agent__V1__Process *p = list->processes[i];
 		unsigned long long s = p->cpu_ms / 1000;
-		char uid[16];
+		/* The container chose its arguments, and the guest everything. */
+		char uid[16], user[64], tty[32], command[1024];
+		hull_text_clean_line(user, sizeof(user), p->user);
+		hull_text_clean_line(tty, sizeof(tty), p->tty);
+		hull_text_clean_line(command, sizeof(command), p->command);
 		snprintf(uid, sizeof(uid), "%u", p->uid);
-		printf("%-10s %7d %7d %-8s %02llu:%02llu:%02llu %s\n", p->user[0] ? p->user : uid, p->pid, p->ppid,
-		       p->tty[0] ? p->tty : "?", s / 3600, s / 60 % 60, s % 60, p->command);
+		printf("%-10s %7d %7d %-8s %02llu:%02llu:%02llu %s\n", user[0] ? user : uid, p->pid, p->ppid,
+		       tty[0] ? tty : "?", s / 3600, s / 60 % 60, s % 60, command);
 	}
 }
 

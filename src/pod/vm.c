@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/process.h"
+#include "base/text.h"
 #include "rpc/agent.pb-c.h"
 #include "vmm/probe.h"
 
@@ -195,8 +196,9 @@ static void on_hello(void *data, const struct hull_rpc_status *status, const Pro
 		return;
 	}
 	const Hull__Agent__V1__Info *info = (const Hull__Agent__V1__Info *)response;
-	vm->facts.kernel_release = hull_strndup(info->kernel_release, 128);
-	vm->facts.agent_version = hull_strndup(info->agent_version, 128);
+	char text[128];
+	vm->facts.kernel_release = hull_strdup(hull_text_clean_line(text, sizeof(text), info->kernel_release));
+	vm->facts.agent_version = hull_strdup(hull_text_clean_line(text, sizeof(text), info->agent_version));
 	hull_vm_milestone(vm, "agent ready");
 	vm->ready = true;
 	vm->events->on_ready(vm->data, NULL);

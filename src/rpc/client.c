@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "rpc/internal.h"
 #include "rpc/ttrpc.pb-c.h"
 
@@ -46,7 +47,7 @@ static void call_answered(struct hull_rpc_call *call, const struct hull_frame_he
 	}
 	if (envelope->status && envelope->status->code != HULL_RPC_OK) {
 		char text[HULL_RPC_TEXT_MAX];
-		hull_rpc_text_copy(text, envelope->status->message);
+		hull_text_clean(text, sizeof(text), envelope->status->message);
 		call_end(call, hull_rpc_code_from_wire(envelope->status->code), text, NULL);
 		return;
 	}

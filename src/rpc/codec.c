@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "rpc/internal.h"
 #include "rpc/ttrpc.pb-c.h"
 
@@ -143,7 +144,7 @@ void hull_send_status(struct hull_chan *chan, uint32_t id, enum hull_rpc_code co
 	Hull__Ttrpc__Status status = HULL__TTRPC__STATUS__INIT;
 	char clean[HULL_RPC_TEXT_MAX];
 
-	hull_rpc_text_copy(clean, text);
+	hull_text_clean(clean, sizeof(clean), text);
 	status.code = (int32_t)code;
 	status.message = clean;
 	response.status = &status;

@@ -207,12 +207,6 @@ void hull_send_closed(struct hull_chan *chan, uint32_t id);
 /* A code as it came from a peer; what is not known becomes UNKNOWN. */
 enum hull_rpc_code hull_rpc_code_from_wire(int32_t code);
 
-/*
- * Copies a message for people: cut to fit at a character's border, valid UTF-8 (Go peers refuse other strings),
- * no control characters but newline and tab, so that a peer cannot steer somebody's terminal.
- */
-void hull_rpc_text_copy(char out[static HULL_RPC_TEXT_MAX], const char *text);
-
 /* What a request that could not be sent means to its caller. */
 struct hull_send_failure {
 	int err;

@@ -81,68 +81,6 @@ enum hull_rpc_code hull_rpc_code_from_wire(int32_t code)
 	return code >= HULL_RPC_OK && code <= HULL_RPC_UNAVAILABLE ? (enum hull_rpc_code)code : HULL_RPC_UNKNOWN;
 }
 
-/* Bytes of the well-formed character at `p`, 0 if there is none. Source: RFC 3629, section 4. */
-static size_t utf8_length(const unsigned char *p)
-{
-	unsigned char lo = 0x80, hi = 0xbf;
-	size_t n;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] >= 0xc2 && p[0] <= 0xdf)
-		n = 2;
-	else if ((p[0] & 0xf0) == 0xe0)
-		n = 3;
-	else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-		n = 4;
-	else
-		return 0;
-
-	if (p[0] == 0xe0)
-		lo = 0xa0;
-	else if (p[0] == 0xed)
-		hi = 0x9f;
-	else if (p[0] == 0xf0)
-		lo = 0x90;
-	else if (p[0] == 0xf4)
-		hi = 0x8f;
-	if (p[1] < lo || p[1] > hi)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
-/* U+0000 to U+001F, U+007F to U+009F, save newline and tab. */
-static bool is_control(const unsigned char *p)
-{
-	if (p[0] == '\n' || p[0] == '\t')
-		return false;
-	return p[0] < 0x20 || p[0] == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0);
-}
-
-/* NULL counts as the empty text. Each byte that cannot stay becomes a question mark. */
-void hull_rpc_text_copy(char out[static HULL_RPC_TEXT_MAX], const char *text)
-{
-	const unsigned char *p = (const unsigned char *)(text ? text : "");
-	size_t used = 0;
-
-	while (*p) {
-		size_t n = utf8_length(p);
-		bool keep = n > 0 && !is_control(p);
-		if (used + (keep ? n : 1) >= HULL_RPC_TEXT_MAX)
-			break;
-		if (keep)
-			memcpy(out + used, p, n);
-		else
-			out[used] = '?';
-		used += keep ? n : 1;
-		p += n ? n : 1;
-	}
-	out[used] = '\0';
-}
-
 static const struct hull_send_failure send_failures[] = {
 	{ EPIPE, HULL_RPC_UNAVAILABLE, "the connection is closed" },
 	{ ENOBUFS, HULL_RPC_RESOURCE_EXHAUSTED, "the peer does not read: the write queue is full" },

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "rpc/internal.h"
 #include "rpc/ttrpc.pb-c.h"
 
@@ -124,7 +125,7 @@ static void on_response(struct hull_rpc_stream *stream, const struct hull_frame_
 	}
 	if (response->status) {
 		code = hull_rpc_code_from_wire(response->status->code);
-		hull_rpc_text_copy(text, response->status->message);
+		hull_text_clean(text, sizeof(text), response->status->message);
 	}
 	/* Source: ttrpc PROTOCOL.md, "Response": a non-unary stream may return a single response message. */
 	if (code == HULL_RPC_OK && response->payload.len > 0 && !stream->remote_closed &&

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/process.h"
+#include "base/text.h"
 #include "base/units.h"
 
 static char dir[64];
@@ -219,6 +220,37 @@ static void log_lines_are_json_and_bounded(void **state)
 	assert_non_null(strstr(data, "log is full"));
 }
 
+static void text_of_others_is_cleaned(void **state)
+{
+	static const struct {
+		const char *in, *out, *line;
+	} cases[] = {
+		{ "plain", "plain", "plain" },
+		{ NULL, "", "" },
+		{ "two\nlines\tand a tab", "two\nlines\tand a tab", "two?lines?and a tab" },
+		{ "\x1b[31mred", "?[31mred", "?[31mred" },
+		{ "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x90\xa7", "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x90\xa7", NULL },
+		{ "\xc2\x9b" "1m", "?1m", "?1m" },
+		{ "\xff\xfe", "??", "??" },
+		{ "\xc0\xaf", "??", "??" },
+		{ "\xed\xa0\x80", "???", "???" },
+		{ "\xf4\x90\x80\x80", "????", "????" },
+		{ "cut\xe2\x82", "cut??", "cut??" },
+	};
+	char out[64];
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_string_equal(hull_text_clean(out, sizeof(out), cases[i].in), cases[i].out);
+		assert_string_equal(hull_text_clean_line(out, sizeof(out), cases[i].in),
+				    cases[i].line ? cases[i].line : cases[i].in);
+	}
+	/* A character that does not fit is left out whole. */
+	assert_string_equal(hull_text_clean(out, 6, "aaaa\xe2\x82\xac"), "aaaa");
+	assert_string_equal(hull_text_clean(out, 8, "aaaa\xe2\x82\xac"), "aaaa\xe2\x82\xac");
+	assert_string_equal(hull_text_clean(out, 1, "a"), "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +265,7 @@ int main(void)
 		cmocka_unit_test(open_in_root_stays_inside),
 		cmocka_unit_test(procref_knows_a_process_from_its_successor),
 		cmocka_unit_test(log_lines_are_json_and_bounded),
+		cmocka_unit_test(text_of_others_is_cleaned),
 	};
 	return cmocka_run_group_tests_name("base", tests, make_dir, remove_dir);
 }

@@ -582,39 +582,6 @@ static void test_codes(void **state)
 	assert_int_equal(hull_rpc_code_from_wire(-1), HULL_RPC_UNKNOWN);
 }
 
-static void test_text(void **state)
-{
-	static const struct {
-		const char *in, *out;
-	} cases[] = {
-		{ "plain", "plain" },
-		{ "two\nlines\tand a tab", "two\nlines\tand a tab" },
-		{ "\x1b[31mred", "?[31mred" },
-		{ "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x90\xa7", "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x90\xa7" },
-		{ "\xc2\x9b" "1m", "?1m" },
-		{ "\xff\xfe", "??" },
-		{ "\xc0\xaf", "??" },
-		{ "\xed\xa0\x80", "???" },
-		{ "\xf4\x90\x80\x80", "????" },
-		{ "cut\xe2\x82", "cut??" },
-	};
-	char out[HULL_RPC_TEXT_MAX];
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		hull_rpc_text_copy(out, cases[i].in);
-		assert_string_equal(out, cases[i].out);
-	}
-	hull_rpc_text_copy(out, NULL);
-	assert_string_equal(out, "");
-
-	/* A character that does not fit is left out whole. */
-	char text[HULL_RPC_TEXT_MAX + 8];
-	memset(text, 'a', HULL_RPC_TEXT_MAX - 2);
-	memcpy(text + HULL_RPC_TEXT_MAX - 2, "\xe2\x82\xac", 4);
-	hull_rpc_text_copy(out, text);
-	assert_int_equal(strlen(out), HULL_RPC_TEXT_MAX - 2);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -644,7 +611,6 @@ int main(void)
 		cmocka_unit_test(test_accept_waits_for_descriptors),
 		cmocka_unit_test(test_bad_descriptors),
 		cmocka_unit_test(test_codes),
-		cmocka_unit_test(test_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
