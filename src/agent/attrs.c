@@ -284,6 +284,8 @@ int hull_attrs_apply(const struct hull_attrs *attrs, struct hull_attrs_program *
 	if (!attrs->user_namespace && hull_attrs_set_rlimits(process, err) < 0)
 		return -err->code;
 
+	/* The image gets none of our descriptors, whatever they were opened with. Its filter may not know the call. */
+	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	bool late = process->no_new_privileges;
 	if (late && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return hull_error_errno(err, errno, "error setting no_new_privs");
@@ -307,8 +309,6 @@ int hull_attrs_apply(const struct hull_attrs *attrs, struct hull_attrs_program *
 int hull_attrs_execute(const struct hull_attrs_program *program, struct hull_error *err)
 {
 	char text[128];
-	/* The image gets none of our descriptors, whatever they were opened with. */
-	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	execve(program->path, program->args, program->env);
 	int code = errno;
 	return hull_error_set(err, code, "exec %s: %s", program->path, hull_lookup_strerror(code, text, sizeof(text)));
