@@ -42,6 +42,20 @@ void hull_poweroff(void)
 }
 
 /*
+ * The initramfs holds this program, which every process of a container still is in the moment before it becomes its own program, so
+ * that /proc/PID/exe leads a container to it. Read-only, it can be looked at and no more. Both mounts of it, since that name leads
+ * to the one below, from which the kernel has started init.
+ */
+static int seal_root(int below, struct hull_error *err)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	if (mount_setattr(below, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
+	    mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr)) < 0)
+		return hull_error_errno(err, errno, "make the root read-only");
+	return 0;
+}
+
+/*
  * The initramfs cannot be the old root of a pivot_root() because nothing is mounted below it. A second mount of it
  * on top can, so that containers get a real pivot_root() and never a chroot. Source: pivot_root(2), NOTES.
  */
@@ -204,7 +218,10 @@ void hull_boot_update_reserve(void)
 int hull_boot(struct hull_error *err)
 {
 	umask(022);
-	if (stack_root(err) < 0 || mount_all(err) < 0)
+	_cleanup_close_ int below = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (below < 0)
+		return hull_error_errno(err, errno, "open the root");
+	if (stack_root(err) < 0 || mount_all(err) < 0 || seal_root(below, err) < 0)
 		return -err->code;
 	open_null();
 	enum hull_log_level level = log_level();
