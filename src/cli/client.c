@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/units.h"
 #include "pod/paths.h"
 
 struct hull_client {
@@ -66,6 +67,8 @@ int hull_socket_connect(int dirfd, const char *name, struct hull_error *err)
 
 int hull_client_connect(const char *root, const char *pod_id, struct hull_client **ret, struct hull_error *err)
 {
+	if (!hull_container_id_valid(pod_id))
+		return hull_error_set(err, EINVAL, "invalid pod ID \"%.64s\": letters, digits and _+-. only", pod_id);
 	_cleanup_free_ char *dir = hull_path_pod(root, pod_id);
 	_cleanup_close_ int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dirfd < 0)

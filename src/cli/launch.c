@@ -80,7 +80,7 @@ static int open_pod_dir(const struct hull_cli *cli, const char *pod_id, struct h
 	int r = hull_rmtree(AT_FDCWD, dir);
 	if (r < 0)
 		return hull_error_errno(err, r, "remove what was left in %s", dir);
-	if (mkdir(dir, 0711) < 0)
+	if (mkdir(dir, 0700) < 0)
 		return hull_error_errno(err, errno, "make %s", dir);
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? hull_error_errno(err, errno, "open %s", dir) : fd;

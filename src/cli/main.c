@@ -159,6 +159,10 @@ int main(int argc, char **argv)
 		hull_cli_report(&cli, err.message);
 		return HULL_EXIT_USAGE;
 	}
+	if (hull_paths_check(g.root, &err) < 0) {
+		hull_cli_report(&cli, err.message);
+		return HULL_EXIT_FAILURE;
+	}
 	cli.root = g.root;
 	if (g.version)
 		return hull_cmd_version(&cli, 1, argv, &err);

@@ -19,6 +19,28 @@ const char *hull_default_root(void)
 	return named && named[0] == '/' ? named : HULL_DEFAULT_ROOT;
 }
 
+int hull_paths_check(const char *root, struct hull_error *err)
+{
+	static const char *const parts[] = { "", "/containers", "/pods" };
+	for (size_t i = 0; i < HULL_ARRAY_SIZE(parts); i++) {
+		_cleanup_free_ char *path = hull_asprintf("%s%s", root, parts[i]);
+		struct stat st;
+		if (stat(path, &st) < 0) {
+			/* What is not a directory says so when it is used. */
+			if (errno == ENOENT || errno == ENOTDIR)
+				return 0;
+			return hull_error_errno(err, errno, "the state directory %s", path);
+		}
+		if (st.st_uid != 0 && st.st_uid != geteuid())
+			return hull_error_set(err, EPERM, "the state directory %s belongs to user %u; it must be root's", path,
+					      (unsigned)st.st_uid);
+		if (S_ISDIR(st.st_mode) && (st.st_mode & (S_IWGRP | S_IWOTH)))
+			return hull_error_set(err, EPERM, "the state directory %s can be written by others than its owner (mode %04o)", path,
+					      (unsigned)st.st_mode & 07777);
+	}
+	return 0;
+}
+
 int hull_paths_prepare(const char *root, struct hull_error *err)
 {
 	static const char *const below[] = { "containers", "pods" };
@@ -28,8 +50,7 @@ int hull_paths_prepare(const char *root, struct hull_error *err)
 		return hull_error_errno(err, r, "make the state directory %s", root);
 	for (size_t i = 0; i < HULL_ARRAY_SIZE(below); i++) {
 		_cleanup_free_ char *path = hull_asprintf("%s/%s", root, below[i]);
-		/* 0711: a pod's VMM is unprivileged and reaches its own directory by name. */
-		if (mkdir(path, 0711) < 0 && errno != EEXIST)
+		if (mkdir(path, 0700) < 0 && errno != EEXIST)
 			return hull_error_errno(err, errno, "make the state directory %s", path);
 	}
 	return 0;

@@ -19,6 +19,12 @@
 /* The state directory when nobody names one: what HULL_ROOT in the environment says, or HULL_DEFAULT_ROOT. */
 const char *hull_default_root(void);
 
+/*
+ * Whether the state directory, if it is there, is root's (or the caller's) alone to write in. Whoever else could write there, as in a
+ * directory that lay ready below /tmp, would choose the processes that Hull kills and the sockets that it talks to.
+ */
+int hull_paths_check(const char *root, struct hull_error *err);
+
 /* Makes the state directory, 0711, and what belongs in it. */
 int hull_paths_prepare(const char *root, struct hull_error *err);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -210,6 +211,30 @@ static void leftovers_of_dead_creators_are_swept(void **unused)
 	assert_int_equal(access(alive, F_OK), 0);
 }
 
+static void only_roots_own_state_directory_is_used(void **unused)
+{
+	(void)unused;
+	struct hull_error err = HULL_ERROR_INIT;
+	_cleanup_free_ char *root = hull_asprintf("%s/root", dir), *pods = hull_asprintf("%s/root/pods", dir);
+	assert_int_equal(hull_paths_check(root, &err), 0);
+	assert_int_equal(hull_paths_prepare(root, &err), 0);
+	assert_int_equal(hull_paths_check(root, &err), 0);
+
+	assert_int_equal(chmod(pods, 0770), 0);
+	assert_int_equal(hull_paths_check(root, &err), -EPERM);
+	assert_non_null(strstr(err.message, "root/pods can be written by others"));
+	assert_int_equal(chmod(pods, 0700), 0);
+	assert_int_equal(chmod(root, 01777), 0);
+	assert_int_equal(hull_paths_check(root, &err), -EPERM);
+	assert_int_equal(chmod(root, 0711), 0);
+	if (geteuid() != 0)
+		return;
+	assert_int_equal(chown(root, 12345, 0), 0);
+	assert_int_equal(hull_paths_check(root, &err), -EPERM);
+	assert_non_null(strstr(err.message, "belongs to user 12345"));
+	assert_int_equal(chown(root, 0, 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +245,7 @@ int main(void)
 		cmocka_unit_test(config_is_read),
 		cmocka_unit_test(config_errors_name_file_line_and_key),
 		cmocka_unit_test(leftovers_of_dead_creators_are_swept),
+		cmocka_unit_test(only_roots_own_state_directory_is_used),
 	};
 	return cmocka_run_group_tests_name("state", tests, make_dir, remove_dir);
 }
