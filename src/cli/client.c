@@ -76,20 +76,30 @@ int hull_client_connect(const char *root, const char *pod_id, struct hull_client
 	int fd = hull_socket_connect(dirfd, "pod.sock", err);
 	if (fd < 0)
 		return hull_error_wrap(err, "pod %s", pod_id);
-	*ret = hull_client_from_fd(fd);
-	return 0;
+	return hull_client_from_fd(fd, ret, err);
 }
 
-struct hull_client *hull_client_from_fd(int fd)
+int hull_client_from_fd(int fd, struct hull_client **ret, struct hull_error *err)
 {
 	struct hull_client *client = hull_new(struct hull_client, 1);
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
+	int r = uv_loop_init(&client->loop);
+	if (r < 0) {
+		close(fd);
+		free(client);
+		return hull_error_errno(err, r, "make an event loop");
+	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
 		client->peer = cred.pid;
-	uv_loop_init(&client->loop);
 	client->rpc = hull_rpc_client_new(&client->loop, fd, NULL, NULL, NULL);
-	return client;
+	if (!client->rpc) {
+		r = hull_error_errno(err, errno, "watch the supervisor's socket");
+		hull_client_free(client);
+		return r;
+	}
+	*ret = client;
+	return 0;
 }
 
 pid_t hull_client_peer_pid(const struct hull_client *client)

@@ -10,8 +10,8 @@ struct hull_client;
 /* Connects to pods/<pod_id>/pod.sock. -ENOENT or -ECONNREFUSED when no supervisor is there. */
 int hull_client_connect(const char *root, const char *pod_id, struct hull_client **ret, struct hull_error *err);
 
-/* Uses a socket that is connected already; taken over. */
-struct hull_client *hull_client_from_fd(int fd);
+/* Uses a socket that is connected already; taken over, also on failure. */
+int hull_client_from_fd(int fd, struct hull_client **ret, struct hull_error *err);
 
 /*
  * One call of the Pod service. On success *ret_response is to be freed with protobuf_c_message_free_unpacked(); ret_response may be

@@ -297,9 +297,13 @@ static int reach_supervisor(struct creation *c, struct hull_error *err)
 	}
 	int r = hull_launch_supervisor(c->cli, c->pod_id, &pid, &fd, err);
 	if (r == 0) {
-		c->client = hull_client_from_fd(fd);
 		hull_procref_get(pid, &c->state->supervisor);
 		r = hull_state_write(c->dirfd, c->state, err);
+		/* It ends with this connection, which waits in its socket. */
+		if (r < 0)
+			close(fd);
+		else
+			r = hull_client_from_fd(fd, &c->client, err);
 	}
 	flock(c->dirfd, LOCK_UN);
 	return r;

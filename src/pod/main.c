@@ -103,7 +103,11 @@ static int supervise(const struct arguments *a, struct hull_error *err)
 		hull_config_free(config);
 		return r;
 	}
-	uv_loop_init(&loop);
+	r = uv_loop_init(&loop);
+	if (r < 0) {
+		hull_config_free(config);
+		return hull_error_errno(err, r, "make an event loop");
+	}
 	struct hull_pod *pod = hull_pod_new(&loop, config, &hull_vmm_qemu, a->root, a->pod, a->listen_fd, err);
 	if (pod) {
 		pod->started_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;

@@ -202,7 +202,7 @@ static void handle_exec(struct hull_rpc_request *request, const ProtobufCMessage
 	struct hull_stdio_fds stdio = HULL_STDIO_FDS_NONE;
 	struct hull_oci_process *process = NULL;
 	struct hull_error err = HULL_ERROR_INIT;
-	int fds[5], standin = -1;
+	int fds[5] = { -1, -1, -1, -1, -1 }, standin = -1;
 	size_t n = hull_rpc_request_n_fds(request), used = 0;
 
 	if (!c)
@@ -221,8 +221,10 @@ static void handle_exec(struct hull_rpc_request *request, const ProtobufCMessage
 		return;
 	}
 	if (n > HULL_ARRAY_SIZE(fds) || hull_rpc_request_take_fds(request, fds, n) < 0 ||
-	    hull_stdio_fds_sort(m->stdio, fds, n, &stdio, &standin, &used) < 0) {
+	    hull_stdio_fds_sort(m->stdio, fds, n, &stdio, &standin, &used) < 0 || used != n) {
 		hull_rpc_fail(request, HULL_RPC_INVALID_ARGUMENT, "exec: the descriptors do not match the request");
+		for (size_t i = 0; i < HULL_ARRAY_SIZE(fds); i++)
+			hull_closep(&fds[i]);
 		hull_oci_process_free(process);
 		return;
 	}

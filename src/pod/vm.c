@@ -264,6 +264,8 @@ static int acquire_cold(struct hull_vm *vm, const struct hull_vm_request *rq, st
 	hull_vm_milestone(vm, "vmm started");
 
 	vm->agent = hull_rpc_client_new(vm->loop, agent_fd, NULL, on_agent_close, vm);
+	if (!vm->agent)
+		return hull_error_errno(err, errno, "watch the agent's port");
 	Hull__Agent__V1__Empty request = HULL__AGENT__V1__EMPTY__INIT;
 	vm->hello = hull_rpc_call(vm->agent, "hull.agent.v1.Agent", "GetInfo", &request.base,
 				  &hull__agent__v1__info__descriptor, (int64_t)rq->config->boot_timeout_s * 1000, NULL, 0,
