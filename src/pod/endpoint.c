@@ -23,6 +23,7 @@ enum how {
 	HOW_DIRECT,                    /* never waits, so it cannot be polled: files, /dev/null */
 	HOW_PIPE,                      /* shared and blocking: at most PIPE_BUF bytes, after poll said so */
 	HOW_CAREFUL,                   /* as that, but poll promises no more than a byte: a terminal's write waits for all of its bytes */
+	HOW_LOST,                      /* cannot be watched for lack of descriptors or memory: as if the other side were gone */
 };
 
 struct hull_endpoint {
@@ -76,6 +77,10 @@ static bool is_ready(int fd, short events)
 
 static ssize_t do_read(struct hull_endpoint *ep, void *buf, size_t n)
 {
+	if (ep->how == HOW_LOST) {
+		errno = EMFILE;
+		return -1;
+	}
 	if (ep->how == HOW_SOCKET)
 		return recv(ep->fd, buf, n, MSG_DONTWAIT);
 	if ((ep->how == HOW_PIPE || ep->how == HOW_CAREFUL) && !is_ready(ep->fd, POLLIN)) {
@@ -87,6 +92,10 @@ static ssize_t do_read(struct hull_endpoint *ep, void *buf, size_t n)
 
 static ssize_t do_write(struct hull_endpoint *ep, const void *buf, size_t n)
 {
+	if (ep->how == HOW_LOST) {
+		errno = EMFILE;
+		return -1;
+	}
 	if (ep->how == HOW_SOCKET)
 		return send(ep->fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (ep->how == HOW_PIPE || ep->how == HOW_CAREFUL) {
@@ -203,6 +212,12 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	work(ep);
 }
 
+/* Watched by an idle handle rather than a poll handle. */
+static bool is_idle(const struct hull_endpoint *ep)
+{
+	return ep->how == HOW_DIRECT || ep->how == HOW_LOST;
+}
+
 static void on_idle(uv_idle_t *idle)
 {
 	work(idle->data);
@@ -213,7 +228,7 @@ static void watch(struct hull_endpoint *ep, bool on)
 	if (on == ep->watching)
 		return;
 	ep->watching = on;
-	if (ep->how == HOW_DIRECT) {
+	if (is_idle(ep)) {
 		if (on)
 			uv_idle_start(&ep->idle, on_idle);
 		else
@@ -228,7 +243,8 @@ static void watch(struct hull_endpoint *ep, bool on)
 
 /*
  * libuv makes the descriptor that it polls non-blocking, which must not happen to a borrowed description: there libuv is
- * given an epoll descriptor that holds the borrowed one. Returns -1 for what cannot be polled.
+ * given an epoll descriptor that holds the borrowed one. -EPERM: it cannot be polled, and never waits. Other errors: there is no
+ * telling.
  */
 static int watchable(struct hull_endpoint *ep)
 {
@@ -236,9 +252,12 @@ static int watchable(struct hull_endpoint *ep)
 		return ep->fd;
 	struct epoll_event event = { .events = ep->reading ? EPOLLIN : EPOLLOUT };
 	int epfd = epoll_create1(EPOLL_CLOEXEC);
-	if (epfd >= 0 && epoll_ctl(epfd, EPOLL_CTL_ADD, ep->fd, &event) < 0) {
+	if (epfd < 0)
+		return -errno;
+	if (epoll_ctl(epfd, EPOLL_CTL_ADD, ep->fd, &event) < 0) {
+		int saved = errno;
 		close(epfd);
-		epfd = -1;
+		return -saved;
 	}
 	ep->epoll_fd = epfd;
 	return epfd;
@@ -255,11 +274,13 @@ static struct hull_endpoint *endpoint_new(uv_loop_t *loop, int fd, bool reading,
 	ep->how = adopt(&fd, reading);
 	ep->fd = fd;
 	if (ep->how != HOW_DIRECT) {
-		int watched = watchable(ep);
-		if (watched < 0 || uv_poll_init(loop, &ep->poll, watched) < 0)
-			ep->how = HOW_DIRECT;
+		int r = watchable(ep);
+		if (r >= 0)
+			r = uv_poll_init(loop, &ep->poll, r);
+		if (r < 0)
+			ep->how = r == -EPERM ? HOW_DIRECT : HOW_LOST;
 	}
-	if (ep->how == HOW_DIRECT)
+	if (is_idle(ep))
 		uv_idle_init(loop, &ep->idle);
 	ep->handle.data = ep;
 	return ep;

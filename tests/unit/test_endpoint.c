@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
@@ -467,6 +468,33 @@ static void test_broken_peers(void **state)
 	}
 }
 
+/* A pipe that cannot be watched must not be read either: with nothing in it that would hold the whole loop. */
+static void test_no_descriptors_left(void **state)
+{
+	int in[2], out[2];
+	struct rlimit before, none;
+	assert_int_equal(pipe(in), 0);
+	assert_int_equal(pipe(out), 0);
+	struct fx *reader = fx_new(), *writer = fx_new();
+	getrlimit(RLIMIT_NOFILE, &before);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	reader->ep = hull_endpoint_reader(&reader->loop, in[0], &ops, reader);
+	writer->ep = hull_endpoint_writer(&writer->loop, out[1], &ops, writer);
+	setrlimit(RLIMIT_NOFILE, &before);
+
+	alarm(DEADLINE_MS / 1000);
+	hull_endpoint_grant(reader->ep, 100);
+	until_int(reader, &reader->ends, 1);
+	hull_endpoint_write(writer->ep, (const uint8_t *)"lost", 4);
+	until_int(writer, &writer->breaks, 1);
+	alarm(0);
+	fx_free(reader);
+	fx_free(writer);
+	close(in[1]);
+	close(out[0]);
+}
+
 static void test_free_null(void **state)
 {
 	hull_endpoint_free(NULL);
@@ -490,6 +518,7 @@ int main(void)
 		cmocka_unit_test(test_file_writer),
 		cmocka_unit_test(test_full_device),
 		cmocka_unit_test(test_broken_peers),
+		cmocka_unit_test(test_no_descriptors_left),
 		cmocka_unit_test(test_free_null),
 	};
 	return cmocka_run_group_tests_name("endpoint", tests, NULL, NULL);
