@@ -44,6 +44,8 @@ int hull_stage_privileges(const struct hull_spawn *s, struct hull_stage *stage)
 {
 	if (s->keep_caps_as_other_users && prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) < 0)
 		return hull_stage_fail(stage, -errno, "keep capabilities across changes of user");
+	if (!s->drop_privileges && s->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return hull_stage_fail(stage, -errno, "forbid new privileges");
 	if (!s->drop_privileges)
 		return 0;
 

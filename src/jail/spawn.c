@@ -99,7 +99,7 @@ static int stage_namespaces(const struct hull_spawn *s, struct hull_stage *stage
 	return 0;
 }
 
-/* limits: core files, and as much memory, file size and descriptors as the caller says. Never raises a limit. */
+/* limits: core files, and as much memory, file size, descriptors and threads as the caller says. Never raises a limit. */
 static int stage_limits(const struct hull_spawn *s, struct hull_stage *stage)
 {
 	/*
@@ -112,6 +112,7 @@ static int stage_limits(const struct hull_spawn *s, struct hull_stage *stage)
 		{ RLIMIT_AS, s->address_space_max, "address space" },
 		{ RLIMIT_FSIZE, s->file_size_max, "file size" },
 		{ RLIMIT_NOFILE, s->open_files_max, "open files" },
+		{ RLIMIT_NPROC, s->threads_max, "threads" },
 	};
 	for (size_t i = 0; i < HULL_ARRAY_SIZE(limits); i++) {
 		struct rlimit limit;

@@ -23,6 +23,7 @@ struct hull_spawn {
 
 	bool die_with_parent;          /* SIGKILL when the thread that spawned ends; survives the change of uid */
 	bool new_session;
+	bool no_new_privs;             /* as drop_privileges does, without the rest of it */
 	bool keep_caps_as_other_users;  /* a root process that changes its effective user for a moment keeps its capabilities */
 
 	/* The jail; each part is off when its member is zero. */
@@ -37,6 +38,7 @@ struct hull_spawn {
 	size_t n_binds;
 	const char *const *device_nodes;       /* NULL-terminated, e.g. "/dev/kvm": bound with device access */
 	size_t address_space_max, file_size_max, open_files_max;    /* rlimits; 0: unchanged; core dumps are always off */
+	size_t threads_max;            /* of the child's user, whom it must not share; 0: unchanged */
 };
 
 /*

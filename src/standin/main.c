@@ -10,15 +10,18 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "pod/standin.h"
@@ -105,6 +108,21 @@ static void on_signal(int signal_fd, int socket_fd, int terminal)
 	}
 }
 
+/*
+ * It needs none of what root may do, and lives in the namespaces of a container. What is asked of it, as signals, comes from outside; what
+ * it asks for is a socket and a terminal that it has.
+ */
+static void drop_privileges(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	syscall(SYS_capset, &header, none);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 3)
@@ -121,6 +139,8 @@ int main(int argc, char **argv)
 		ioctl(terminal, TIOCSCTTY, 0);
 		send_window_size(socket_fd, terminal);
 	}
+
+	drop_privileges();
 
 	struct pollfd fds[] = { { .fd = socket_fd, .events = POLLIN }, { .fd = signal_fd, .events = POLLIN } };
 	for (;;) {

@@ -132,7 +132,8 @@ static int start_virtiofsd(struct hull_share *share, uv_loop_t *loop, const char
 		.path = path, .argv = args.v,
 		.stdin_fd = -1, .stdout_fd = -1,
 		.keep_fds = &listen_fd, .n_keep_fds = 1,
-		.die_with_parent = true, .new_session = true, .new_pid = true,
+		.die_with_parent = true, .new_session = true, .new_pid = true, .new_net = true, .new_ipc = true, .new_uts = true,
+		.no_new_privs = true,
 		.keep_caps_as_other_users = true,
 	};
 	r = hull_child_start(loop, &spawn, virtiofsd_ended, share, &share->virtiofsd, err);

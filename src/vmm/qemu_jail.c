@@ -14,6 +14,8 @@
 #define BINDS_MAX 20
 /* Descriptors of QEMU: a few for each device, and eventfds for each queue under KVM. */
 #define OPEN_FILES_MAX 4096
+/* Beside one for each vCPU: QEMU's own, and up to 64 that wait for disks. Source: QEMU util/thread-pool.c. */
+#define OTHER_THREADS_MAX 128
 
 /*
  * What QEMU reads: the dynamic linker, libraries and modules, firmware, the size of huge pages. What the host lacks
@@ -106,7 +108,7 @@ int hull_qemu_jail_start(uv_loop_t *loop, const struct hull_vm_config *config, c
 		.new_net = true, .new_ipc = true, .new_uts = true, .new_pid = true,
 		.root_dir = root, .binds = binds, .n_binds = make_binds(config, binds),
 		.device_nodes = kvm ? kvm_nodes : NULL,
-		.open_files_max = OPEN_FILES_MAX,
+		.open_files_max = OPEN_FILES_MAX, .threads_max = config->vcpus_max + OTHER_THREADS_MAX,
 	};
 	r = hull_child_start(loop, &spawn, on_exit, data, ret, err);
 	hull_strv_clear(&args);

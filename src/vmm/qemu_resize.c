@@ -178,8 +178,10 @@ static void cpus_known(void *data, struct json_object *ret, const struct hull_er
 		return;
 	}
 	scan_cpus(ret, &list);
-	if (list.present < op->vcpus && list.vacant) {
+	if (list.present < op->vcpus && list.vacant && hull_now_ms() < op->give_up_ms) {
 		plug_cpu(op, list.vacant, list.vacant_core);
+	} else if (list.present < op->vcpus && list.vacant) {
+		hull_qemu_op_refuse(op, ETIMEDOUT, "QEMU does not come to have %u CPUs", op->vcpus);
 	} else if (list.present > op->vcpus && !op->vm->cpus_can_go) {
 		hull_qemu_op_finish(op);
 	} else if (list.present > op->vcpus && list.last_core >= 0) {

@@ -19,7 +19,11 @@
 
 #include "base/error.h"
 
-#define HULL_QMP_LINE_MAX (1024 * 1024)
+/*
+ * The longest honest line lists 255 CPUs, which is 45 KiB. Objects cost up to 270 times their text while they are looked at, and it is a
+ * QEMU that its guest has taken over which says how many there are.
+ */
+#define HULL_QMP_LINE_MAX (128 * 1024)
 #define HULL_QMP_DEPTH_MAX 32
 
 struct hull_qmp;

@@ -57,9 +57,11 @@ static void say_privileges(void)
 
 static void say_limits(void)
 {
-	struct rlimit core, files;
+	struct rlimit core, files, threads;
 	getrlimit(RLIMIT_CORE, &core);
 	getrlimit(RLIMIT_NOFILE, &files);
+	getrlimit(RLIMIT_NPROC, &threads);
+	printf("threads %lu\n", (unsigned long)threads.rlim_max);
 	printf("core %lu files %lu %lu\n", (unsigned long)core.rlim_max, (unsigned long)files.rlim_cur,
 	       (unsigned long)files.rlim_max);
 	sigset_t mask;

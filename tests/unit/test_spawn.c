@@ -97,6 +97,14 @@ static void test_caps_as_other_users(void **state)
 	assert_says(kept, "as another user 1, afterwards 1\n");
 }
 
+static void test_no_new_privs_only(void **state)
+{
+	struct hull_spawn spawn = { .no_new_privs = true };
+	_cleanup_free_ char *text = facts(spawn, helper, "facts");
+	assert_says(text, "uid 0 0 0\n");
+	assert_says(text, "no_new_privs 1 ");
+}
+
 /* Our handlers and our mask are not the child's. */
 static void test_signals(void **state)
 {
@@ -173,7 +181,7 @@ static struct hull_spawn jailed(void)
 		.drop_privileges = true, .uid = 31001, .gid = 31002, .extra_gid = 31003,
 		.die_with_parent = true, .new_session = true,
 		.new_net = true, .new_ipc = true, .new_uts = true,
-		.root_dir = root_dir, .binds = binds, .n_binds = 2, .open_files_max = 100,
+		.root_dir = root_dir, .binds = binds, .n_binds = 2, .open_files_max = 100, .threads_max = 50,
 	};
 }
 
@@ -186,6 +194,7 @@ static void test_jail(void **state)
 	assert_says(text, "caps 0 0 0 bounding 0 ambient 0\n");
 	assert_says(text, "no_new_privs 1 pdeathsig 9\n");
 	assert_says(text, "core 1 files 100 100\n");
+	assert_says(text, "threads 50\n");
 	assert_says(text, "root 3 cwd /\n");          /* bin, data, dev */
 	assert_says(text, "write /file: Read-only file system\n");
 	assert_says(text, "write /dev/file: Read-only file system\n");
@@ -437,6 +446,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_caps_as_other_users),
+		cmocka_unit_test(test_no_new_privs_only),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_descriptors),
 		cmocka_unit_test(test_crossed_stdio),
