@@ -5,7 +5,8 @@
 load lib.bash
 setup() {
 	setup_hull
-	local base=$((2000000000 - 4194304 * (1 + $$ % 100)))
+	# Away from the default ones, as other VMs may run here.
+	local base=$((2000000000 - 4194304 * (1 + $$ % 25)))
 	VM_UIDS=$base-$((base + 4194304))
 	HULL_CONF=$WORK/hull.conf
 	printf '[security]\nuid_base = %s\n' "$base" >"$HULL_CONF"
