@@ -105,7 +105,7 @@ part_pid() {
 
 	[ "$(ls /proc/$pid/root)" = "$ID" ]
 	# No mount of the share takes set-user-ID, devices or programs; the root and read-only ones are read-only.
-	! awk '$5 != "/proc" && $6 !~ /nosuid,nodev,noexec/' /proc/$pid/mountinfo | grep .
+	! awk '$5 != "/proc" && $6 !~ /nosuid,nodev,noexec/' /proc/$pid/mountinfo | grep . || return 1
 	awk -v at="/$ID/mounts/" 'index($5, at) { print $6 }' /proc/$pid/mountinfo >"$WORK/options"
 	[ "$(grep -c '^ro,' "$WORK/options")" = 1 ]
 	[ "$(grep -c '^rw,' "$WORK/options")" = 1 ]
@@ -125,7 +125,7 @@ part_pid() {
 
 @test "the state directory is root's alone" {
 	start_sleeper
-	! find "$ROOT" -mindepth 1 \( -perm /077 -o ! -uid 0 \) | grep .
+	! find "$ROOT" -mindepth 1 \( -perm /077 -o ! -uid 0 \) | grep . || return 1
 	[ -S "$ROOT/pods/$ID/pod.sock" ]
 	run setpriv --reuid 65534 --clear-groups "$HULL" --root "$ROOT" state "$ID"
 	[ "$status" -ne 0 ]
