@@ -53,7 +53,7 @@ int hull_paths_prepare(const char *root, struct hull_error *err)
 		if (mkdir(path, 0700) < 0 && errno != EEXIST)
 			return hull_error_errno(err, errno, "make the state directory %s", path);
 	}
-	return 0;
+	return hull_paths_check(root, err);
 }
 
 void hull_paths_sweep(const char *root)
