@@ -2,7 +2,7 @@
 # A private containerd for tests: its own root, state, sockets and configuration below one directory, in mount and network
 # namespaces of its own. Load lib.bash first.
 #
-#     containerd_up 1 [CONFIG]        Debian's containerd, or 2: the one that scripts/get-containerd built. CONFIG is appended to config.toml.
+#     containerd_up 1 [CONFIG]        Debian's containerd, or 2: the one that scripts/get-containerd built. CONFIG is appended to config.toml, @CD@ in it is the directory.
 #     ctr images ls                   ctr of the same version
 #     containerd_stop, _kill, _start  the daemon alone; its containers live on
 #     containerd_down                 removes every container and ends all; fails and says what when something is left
@@ -38,7 +38,7 @@ containerd_up() {
 	eventually 5 eval '[ "$(readlink /proc/$HOLDER/ns/net)" != "$(readlink /proc/self/ns/net)" ]'
 	nsenter -t "$HOLDER" -n ip link set lo up
 	containerd_config >"$CD/config.toml"
-	[ $# -lt 2 ] || printf '%s\n' "$2" >>"$CD/config.toml"
+	[ $# -lt 2 ] || printf '%s\n' "${2//@CD@/$CD}" >>"$CD/config.toml"
 	containerd_start
 }
 
