@@ -272,7 +272,9 @@ type logLine struct {
 	stream, tag, text string
 }
 
-func (c *container) logFile() string { return filepath.Join(c.pod.config.LogDirectory, c.config.LogPath) }
+func (c *container) logFile() string {
+	return filepath.Join(c.pod.config.LogDirectory, c.config.LogPath)
+}
 
 func (c *container) log(t *testing.T) (lines []logLine) {
 	t.Helper()

@@ -183,7 +183,9 @@ func TestAttach(t *testing.T) {
 	c.logged(t, "reading")
 	address = must[*rt.AttachResponse](t)(runtime.Attach(ctx(t), &rt.AttachRequest{ContainerId: c.id, Stdin: true, Stdout: true, Tty: true})).Url
 	out.Reset()
-	ok(t, stream(t, address, false, remotecommand.StreamOptions{Stdin: strings.NewReader("typed\r"), Stdout: &out, Tty: true}))
+	in, typed := io.Pipe()
+	go io.WriteString(typed, "typed\r")
+	ok(t, stream(t, address, false, remotecommand.StreamOptions{Stdin: in, Stdout: &out, Tty: true}))
 	contains(t, "attached to a terminal", out.String(), "got typed")
 }
 
