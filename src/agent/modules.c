@@ -48,19 +48,32 @@ int hull_module_parse(char **cursor, struct hull_module *ret)
 	return 1;
 }
 
-static int load_file(int dirfd, const char *file)
+static int read_list(int dirfd, const char *name, char **ret_text)
+{
+	return hull_file_read(dirfd, name, LIST_MAX_BYTES, ret_text, NULL);
+}
+
+const char *hull_module_options(char *text, const char *name)
+{
+	char *save = NULL;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *space = strchr(line, ' ');
+		if (space && (size_t)(space - line) == strlen(name) && strncmp(line, name, strlen(name)) == 0)
+			return space + 1;
+	}
+	return "";
+}
+
+static int load_file(int dirfd, const char *name, const char *file)
 {
 	_cleanup_close_ int fd = openat(dirfd, file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
+	_cleanup_free_ char *text = NULL;
+	bool has_options = read_list(dirfd, "options", &text) == 0;
+	if (syscall(SYS_finit_module, fd, has_options ? hull_module_options(text, name) : "", 0) < 0 && errno != EEXIST)
 		return -errno;
 	return 0;
-}
-
-static int read_list(int dirfd, const char *name, char **ret_text)
-{
-	return hull_file_read(dirfd, name, LIST_MAX_BYTES, ret_text, NULL);
 }
 
 static int open_modules(void)
@@ -83,7 +96,7 @@ void hull_modules_load_boot(void)
 		/* The boot lines come first. */
 		if (r > 0 && !module.boot)
 			break;
-		int error = r < 0 ? r : load_file(dirfd, module.file);
+		int error = r < 0 ? r : load_file(dirfd, module.name, module.file);
 		if (error < 0)
 			hull_log_warning("module %s: %s", r < 0 ? "order" : module.name, strerror(-error));
 	}
@@ -129,16 +142,17 @@ static int load_named(int dirfd, char *text, const char *name)
 	while ((r = hull_module_parse(&cursor, &module)) != 0) {
 		if (r < 0 || strcmp(module.name, name) != 0)
 			continue;
-		char file[NAME_MAX_BYTES + 8];
+		char dependency[NAME_MAX_BYTES], file[NAME_MAX_BYTES + 8];
 		for (const char *dep = module.deps; *dep;) {
 			size_t n = strcspn(dep, ",");
-			snprintf(file, sizeof(file), "%.*s.ko", (int)n, dep);
-			r = load_file(dirfd, file);
+			snprintf(dependency, sizeof(dependency), "%.*s", (int)n, dep);
+			snprintf(file, sizeof(file), "%s.ko", dependency);
+			r = load_file(dirfd, dependency, file);
 			if (r < 0)
 				return r;
 			dep += n + (dep[n] == ',');
 		}
-		return load_file(dirfd, module.file);
+		return load_file(dirfd, module.name, module.file);
 	}
 	return -ENOENT;
 }

@@ -4,6 +4,7 @@
  *
  *     /modules/order     "<boot|late> <name> <file.ko> <dep,dep,…|->", dependencies complete and in load order
  *     /modules/aliases   "<alias> <name>", what the kernel asks for by another name
+ *     /modules/options   "<name> <parameter=value …>", for those that are not loaded with their defaults
  * Source: guest/build-debian-kernel, which writes them.
  */
 #pragma once
@@ -25,6 +26,9 @@ struct hull_module {
  * Returns 1 with a module, 0 at the end, -EINVAL for a malformed line (the cursor then stands behind it).
  */
 int hull_module_parse(char **cursor, struct hull_module *ret);
+
+/* A module's parameters in the text of the options file; "" when it has none. The text is cut up and the answer points into it. */
+const char *hull_module_options(char *text, const char *name);
 
 /* Loads what every boot needs. A module that fails is logged and does not stop the others. */
 void hull_modules_load_boot(void);

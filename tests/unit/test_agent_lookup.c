@@ -137,6 +137,16 @@ static void module_order_is_read(void **state)
 	assert_int_equal(hull_module_parse(&cursor, &module), 0);
 }
 
+static void module_options_are_found_by_name(void **state)
+{
+	static const char text[] = "loop max_loop=0\ndummy numdummies=0 x=\"a b\"\n";
+	_cleanup_free_ char *a = hull_strdup(text), *b = hull_strdup(text), *c = hull_strdup(text), *d = hull_strdup("");
+	assert_string_equal(hull_module_options(a, "loop"), "max_loop=0");
+	assert_string_equal(hull_module_options(b, "dummy"), "numdummies=0 x=\"a b\"");
+	assert_string_equal(hull_module_options(c, "loo"), "");
+	assert_string_equal(hull_module_options(d, "loop"), "");
+}
+
 static void bad_module_lines_are_refused(void **state)
 {
 	static const char *const lines[] = { "boot a a.ko", "boot a a.ko - more", "soon a a.ko -", "boot a ../a.ko -", "boot" };
@@ -167,6 +177,7 @@ int main(void)
 		cmocka_unit_test(no_path_finds_nothing),
 		cmocka_unit_test(home_comes_from_passwd),
 		cmocka_unit_test(module_order_is_read),
+		cmocka_unit_test(module_options_are_found_by_name),
 		cmocka_unit_test(bad_module_lines_are_refused),
 		cmocka_unit_test(cpu_lists),
 	};
