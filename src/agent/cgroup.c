@@ -106,7 +106,7 @@ static const char *unified_pids(const struct hull_oci_resources *resources)
 	return value;
 }
 
-int hull_cgroup_apply_pids(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err)
+static int apply_pids(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err)
 {
 	const char *unified = unified_pids(resources);
 	/* Source: runc: 0 means not set, a negative number no limit. */
@@ -146,7 +146,12 @@ static int write_settings(int cgroup_fd, const struct hull_oci_resources *resour
 
 int hull_cgroup_apply(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err)
 {
-	int r = write_settings(cgroup_fd, resources, err);
+	return write_settings(cgroup_fd, resources, err);
+}
+
+int hull_cgroup_seal(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err)
+{
+	int r = apply_pids(cgroup_fd, resources, err);
 	return r == 0 ? hull_devices_apply(cgroup_fd, resources->devices, resources->n_devices, err) : r;
 }
 
@@ -154,7 +159,7 @@ int hull_cgroup_update(int cgroup_fd, const struct hull_oci_resources *resources
 {
 	int r = write_settings(cgroup_fd, resources, err);
 	bool pids = unified_pids(resources) || (resources->has_pids_limit && resources->pids_limit != 0);
-	return r == 0 && pids ? hull_cgroup_apply_pids(cgroup_fd, resources, err) : r;
+	return r == 0 && pids ? apply_pids(cgroup_fd, resources, err) : r;
 }
 
 int hull_cgroup_kill(int cgroup_fd)

@@ -27,14 +27,14 @@ void hull_cgroup_limit_pod(uint64_t memory_bytes, uint64_t pids);
 /* Makes the container's group. Returns its directory's fd (O_PATH would not do for clone3) or -errno. */
 int hull_cgroup_create(const char *id, struct hull_error *err);
 
-/*
- * Writes the limits of `resources` into the group, the device rules included. pids.max has a function of its own as the
- * processes that set a container up would count against it.
- */
+/* Writes the limits of `resources` into the group, but for what hull_cgroup_seal() adds. */
 int hull_cgroup_apply(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err);
 
-/* pids.max; a container without a limit gets most of what the pod has. */
-int hull_cgroup_apply_pids(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err);
+/*
+ * What would hinder those who set the container up, once they are done and before any of its own code runs: pids.max (a container
+ * without a limit gets most of what the pod has) and the rules for devices, disks that are mounted for it among them.
+ */
+int hull_cgroup_seal(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err);
 
 /* Changes the limits that `resources` names; device rules stay. */
 int hull_cgroup_update(int cgroup_fd, const struct hull_oci_resources *resources, struct hull_error *err);

@@ -26,6 +26,7 @@ struct hull_child {
 	/* A container's first process. */
 	const struct hull_oci_spec *spec;
 	const char *rootfs;
+	const struct hull_disk_root *root_disk;        /* disks.h; its device is "" when the root is in the share */
 	bool readonly_rootfs;
 	int new_namespaces;            /* CLONE_NEW… of network, IPC, UTS: made apart from the pod's */
 	bool sets_hostname;

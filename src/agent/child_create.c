@@ -14,11 +14,13 @@
 
 #include "agent/attrs.h"
 #include "agent/dev_nodes.h"
+#include "agent/disk_root.h"
 #include "agent/hooks.h"
 #include "agent/inroot.h"
 #include "agent/mounts.h"
 #include "agent/sync.h"
 #include "agent/sysctl.h"
+#include "agent/volumes.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 
@@ -67,6 +69,7 @@ static int launch(const struct hull_child *child, struct hull_mount_sources *sou
 
 	if (join_shared(child, err) < 0)
 		return -err->code;
+	hull_volumes_cross(spec);
 	if (unshare(own) < 0)
 		return hull_error_errno(err, errno, "make namespaces");
 	if ((own & CLONE_NEWNET) && set_loopback_up() < 0)
@@ -80,6 +83,9 @@ static int launch(const struct hull_child *child, struct hull_mount_sources *sou
 	if (hull_sysctl_apply(&spec->sysctl, err) < 0)
 		return -err->code;
 	if (spec->seccomp.present && hull_filter_compile(&spec->seccomp, child->seccomp_fd, err) < 0)
+		return -err->code;
+	if (child->root_disk->device[0] &&
+	    hull_disk_root_open(child->root_disk, !child->readonly_rootfs, &sources->root, err) < 0)
 		return -err->code;
 	if (hull_mounts_open_sources(spec, child->rootfs, child->user_namespace, sources, err) < 0)
 		return -err->code;

@@ -12,6 +12,7 @@
 #include "agent/boot.h"
 #include "agent/cgroup.h"
 #include "agent/child.h"
+#include "agent/disks.h"
 #include "agent/serve.h"
 #include "base/cleanup.h"
 #include "base/units.h"
@@ -151,6 +152,10 @@ static int create(struct hull_container *container, const Hull__Agent__V1__Creat
 	};
 	const bool connected[3] = { message->has_stdin, message->has_stdout, message->has_stderr };
 
+	struct hull_disk_root root;
+	if (hull_disks_resolve(spec, message->disks, message->n_disks, &root, err) < 0)
+		return -err->code;
+	child.root_disk = &root;
 	if (decide(container, message, &child, err) < 0 || apply_resources(container, err) < 0)
 		return -err->code;
 	container->seccomp_fd = memfd_create("seccomp", MFD_CLOEXEC);

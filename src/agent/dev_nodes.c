@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -53,12 +54,31 @@ static int clear_place(int parent, const char *name, mode_t type, dev_t dev)
 	return unlinkat(parent, name, 0) < 0 ? -errno : 0;
 }
 
+/* The VM's own node of a disk, whatever the container calls it. Source: linux Documentation/ABI/testing/sysfs-dev. */
+static int disk_node(const struct hull_oci_device *device, char out[static NAME_MAX + 8])
+{
+	char link[64], target[PATH_MAX];
+	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", (unsigned)device->major, (unsigned)device->minor);
+	ssize_t n = readlink(link, target, sizeof(target) - 1);
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	const char *base = strrchr(target, '/');
+	snprintf(out, NAME_MAX + 8, "/dev/%.*s", NAME_MAX, base ? base + 1 : target);
+	return 0;
+}
+
 static int make_node(int rootfd, const struct hull_oci_device *device, bool user_namespace)
 {
 	char name[NAME_MAX + 1];
 	_cleanup_close_ int parent = hull_inroot_make_parent(rootfd, device->path, name);
 	if (parent < 0)
 		return parent;
+	if (user_namespace && device->type == 'b') {
+		char source[NAME_MAX + 8];
+		int r = disk_node(device, source);
+		return r < 0 ? r : bind_node(parent, name, source);
+	}
 	if (user_namespace && device->type != 'p')
 		return bind_node(parent, name, device->path);
 

@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "agent/disks.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 
@@ -64,6 +65,9 @@ static int configure(int fsfd, const char *source, const char *data, unsigned lo
 		if ((ms_flags & flags[i].ms) && fsconfig(fsfd, FSCONFIG_SET_FLAG, flags[i].name, NULL, 0) < 0)
 			return -errno;
 	}
+	/* The superblock too: a disk that cannot be written to refuses to be opened for that. */
+	if ((ms_flags & MS_RDONLY) && hull_disk_is_source(source) && fsconfig(fsfd, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0)
+		return -errno;
 	_cleanup_free_ char *copy = data ? hull_strdup(data) : NULL;
 	char *save = NULL;
 	for (char *p = copy ? strtok_r(copy, ",", &save) : NULL; p; p = strtok_r(NULL, ",", &save)) {

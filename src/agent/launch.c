@@ -134,7 +134,7 @@ static int on_ready(struct hull_process *process, struct hull_error *err)
 		return hull_error_set(err, EPROTO, "unexpected message");
 
 	if (hull_filter_read(container->seccomp_fd, hull_filter_flags(&spec->seccomp), &container->filter, err) < 0 ||
-	    hull_cgroup_apply_pids(container->cgroup_fd, &spec->resources, err) < 0)
+	    hull_cgroup_seal(container->cgroup_fd, &spec->resources, err) < 0)
 		return -err->code;
 	hull_closep(&container->seccomp_fd);
 	hull_oci_spec_free(container->spec);

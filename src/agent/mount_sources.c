@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 
 #include "agent/boot.h"
+#include "agent/disks.h"
 #include "agent/fsmount.h"
 #include "agent/modules.h"
 #include "base/cleanup.h"
@@ -75,6 +76,12 @@ static int open_source(const struct hull_oci_mount *mount, bool user_namespace, 
 		return clone_source(mount->source, mount->is_recursive, err);
 	if (mount->type && !is_built_in(mount->type))
 		hull_modules_load(mount->type);
+	/* Only the VM may mount a disk, not a user namespace in it. */
+	if (mount->type && hull_disk_is_source(mount->source)) {
+		char why[256];
+		int disk = hull_fsmount(mount->type, mount->source, mount->data, mount->flags, why);
+		return disk < 0 ? hull_error_errno(err, disk, "mount %s%s%s", mount->type, *why ? ": " : "", why) : disk;
+	}
 	if (!user_namespace || !mount->type)
 		return -1;
 	if (strcmp(mount->type, "sysfs") != 0 && strcmp(mount->type, "mqueue") != 0)
@@ -87,8 +94,10 @@ static int open_source(const struct hull_oci_mount *mount, bool user_namespace, 
 int hull_mounts_open_sources(const struct hull_oci_spec *spec, const char *rootfs, bool user_namespace,
 			     struct hull_mount_sources *ret, struct hull_error *err)
 {
-	*ret = (struct hull_mount_sources){ .root = -1, .n = spec->n_mounts, .trees = hull_new(int, spec->n_mounts + 1) };
-	ret->root = clone_below(HULL_SHARE_DIR, rootfs, true);
+	ret->n = spec->n_mounts;
+	ret->trees = hull_new(int, spec->n_mounts + 1);
+	if (ret->root < 0)
+		ret->root = clone_below(HULL_SHARE_DIR, rootfs, true);
 	if (ret->root < 0)
 		return hull_error_errno(err, ret->root, "open rootfs %s", rootfs);
 

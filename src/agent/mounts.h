@@ -18,7 +18,8 @@ struct hull_mount_sources {
 };
 
 /*
- * Opens the rootfs and the sources of bind mounts below the share (or the pod's shm). `rootfs` is relative to the share's root.
+ * Opens the rootfs, unless ret->root is a mount already, and the sources of bind mounts below the share (or the pod's shm), and
+ * mounts disks. `rootfs` is relative to the share's root.
  * With `user_namespace` also a sysfs and an mqueue, which a user namespace may not mount itself because network and IPC
  * namespaces are the VM's. The caller's mount namespace should be private and short-lived: crossing into
  * submounts of the share mounts them in it.

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "agent/boot.h"
+#include "agent/inodes.h"
 #include "agent/serve.h"
 #include "agent/sysctl.h"
 #include "base/cleanup.h"
@@ -110,6 +111,7 @@ void hull_handle_create_sandbox(struct hull_rpc_request *request, const Protobuf
 		hull_rpc_fail_error(request, &err);
 		return;
 	}
+	hull_inodes_watch(agent, m->share_files_max);
 	agent->sandbox_created = true;
 	hull_log_tag(m->pod_id);
 	hull_log_debug("sandbox created in %" PRIu64 " us", (hull_boottime_ns() - began) / 1000);

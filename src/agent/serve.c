@@ -2,7 +2,9 @@
 #include "agent/serve.h"
 
 #include "agent/boot.h"
+#include "agent/disks.h"
 #include "agent/stats.h"
+#include "agent/volumes.h"
 #include "base/log.h"
 #include "base/units.h"
 
@@ -26,6 +28,9 @@ static const struct hull_rpc_method methods[] = {
 	{ "GetStats", &hull__agent__v1__container_ref__descriptor, hull_handle_get_stats, NULL },
 	{ "UpdateContainer", &hull__agent__v1__update_request__descriptor, hull_handle_update_container, NULL },
 	{ "OnlineCpus", &hull__agent__v1__online_cpus_request__descriptor, hull_handle_online_cpus, NULL },
+	{ "ForgetVolumes", &hull__agent__v1__volumes_ref__descriptor, hull_handle_forget_volumes, NULL },
+	{ "VolumesChanged", &hull__agent__v1__volume_changes__descriptor, hull_handle_volumes_changed, NULL },
+	{ "AwaitDisk", &hull__agent__v1__disk_ref__descriptor, hull_handle_await_disk, NULL },
 	{ "Stdio", &hull__agent__v1__stdio_frame__descriptor, NULL, hull_handle_stdio },
 	{ "Shutdown", &hull__agent__v1__empty__descriptor, hull_handle_shutdown, NULL },
 	{ NULL, NULL, NULL, NULL },

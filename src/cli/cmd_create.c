@@ -7,6 +7,8 @@ int hull_cmd_create(struct hull_cli *cli, int argc, char **argv, struct hull_err
 	const struct hull_option options[] = {
 		HULL_CREATE_OPTIONS(o),
 		{ "supervised", 0, HULL_OPTION_FLAG, &o.supervised, NULL, "for containerd-shim-hull-v2: it supervises the pod itself" },
+		{ "rootfs-block", 0, HULL_OPTION_STRING, &o.rootfs_block, "TYPE:SOURCE", "the rootfs is a file system on a block device or image" },
+		{ "rootfs-block-options", 0, HULL_OPTION_STRING, &o.rootfs_block_options, "LIST", "and these are its mount options" },
 		{ NULL, 0, 0, NULL, NULL, NULL },
 	};
 	const struct hull_usage usage = { "create", "CONTAINER", "Creates a container; `hull start` runs its program.", 1, 1 };

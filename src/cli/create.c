@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/units.h"
 #include "cli/client.h"
+#include "cli/disks.h"
 #include "cli/hooks.h"
 #include "cli/launch.h"
 #include "cli/lend.h"
@@ -59,6 +60,8 @@ struct creation {
 	size_t n_fds, n_borrowed;
 	Hull__Pod__V1__Mount *mounts, **mount_pointers;
 	size_t n_mounts;
+	struct hull_blocks blocks;
+	Hull__Pod__V1__Disk **disks;
 };
 
 static void creation_clear(struct creation *c)
@@ -79,6 +82,8 @@ static void creation_clear(struct creation *c)
 	free(c->fds);
 	free(c->mounts);
 	free(c->mount_pointers);
+	hull_blocks_clear(&c->blocks);
+	free(c->disks);
 }
 
 /* ---- state */
@@ -186,7 +191,7 @@ static int add_mount(struct creation *c, unsigned index, struct hull_error *err)
 	hull__pod__v1__mount__init(out);
 	out->index = index;
 	out->is_directory = S_ISDIR(st.st_mode);
-	out->readonly = (m->flags & MS_RDONLY) != 0;
+	out->readonly = (m->flags & MS_RDONLY) || (m->rec_attr_set & MOUNT_ATTR_RDONLY);
 	c->mount_pointers[c->n_mounts++] = out;
 	return 0;
 }
@@ -194,17 +199,22 @@ static int add_mount(struct creation *c, unsigned index, struct hull_error *err)
 static int add_mounts(struct creation *c, struct hull_error *err)
 {
 	const struct hull_oci_spec *spec = c->bundle.spec;
-	int fd = hull_mount_clone(c->bundle.rootfs, true, err);
-	if (fd < 0)
-		return hull_error_wrap(err, "config.json: root.path");
-	add_fd(c, fd);
+	if (!hull_disk_of_rootfs(&c->blocks)) {
+		int fd = hull_mount_clone(c->bundle.rootfs, true, err);
+		if (fd < 0)
+			return hull_error_wrap(err, "config.json: root.path");
+		add_fd(c, fd);
+	}
 	c->mounts = hull_new(Hull__Pod__V1__Mount, spec->n_mounts);
 	c->mount_pointers = hull_new(Hull__Pod__V1__Mount *, spec->n_mounts);
 	for (unsigned i = 0; i < spec->n_mounts; i++) {
-		int r = spec->mounts[i].is_bind ? add_mount(c, i, err) : 0;
+		int r = spec->mounts[i].is_bind && !hull_disk_of_mount(&c->blocks, i) ? add_mount(c, i, err) : 0;
 		if (r < 0)
 			return r;
 	}
+	for (size_t i = 0; i < c->blocks.n; i++)
+		add_fd(c, TAKE_FD(c->blocks.v[i].fd));
+	c->disks = hull_disk_messages(&c->blocks);
 	return 0;
 }
 
@@ -237,12 +247,15 @@ static int check_terminal(const struct creation *c, struct hull_error *err)
 /* ---- the steps */
 
 /* The supervisor reads the configuration, too; here its errors come before anything exists. */
-static int check_config(struct hull_error *err)
+static int check_config(struct creation *c, struct hull_error *err)
 {
 	struct hull_config *config = NULL;
 	int r = hull_config_load(&config, err);
 	if (r == 0)
-		r = hull_config_check(config, err);
+		r = c->role == HULL_ROLE_MEMBER ? 0 : hull_config_check(config, err);
+	if (r == 0 && hull_blocks_find(c->bundle.spec, c->options->rootfs_block, c->options->rootfs_block_options,
+				       config->disk_volumes, &c->blocks, err) < 0)
+		r = hull_error_wrap(err, "config.json");
 	hull_config_free(config);
 	return r;
 }
@@ -265,8 +278,8 @@ static int load(struct creation *c, struct hull_error *err)
 		r = hull_oci_spec_check_own_network(spec, err);
 	if (r == 0 && spec->namespaces[HULL_NS_NETWORK].path && c->role != HULL_ROLE_MEMBER)
 		r = hull_netns_check(spec->namespaces[HULL_NS_NETWORK].path, err);
-	if (r == 0 && c->role != HULL_ROLE_MEMBER)
-		r = check_config(err);
+	if (r == 0)
+		r = check_config(c, err);
 	for (size_t i = 0; i < spec->ignored.n; i++)
 		hull_log_info("config.json: %s has no effect in a VM and is ignored", spec->ignored.v[i]);
 	return r;
@@ -377,6 +390,8 @@ static int request_create(struct creation *c, Hull__Pod__V1__Stdio *stdio, struc
 	m.stdio = stdio;
 	m.n_mounts = c->n_mounts;
 	m.mounts = c->mount_pointers;
+	m.n_disks = c->blocks.n;
+	m.disks = c->disks;
 	m.no_pivot = c->options->no_pivot;
 	m.no_new_keyring = c->options->no_new_keyring;
 	m.standin_pid = c->standin_pid;

@@ -9,6 +9,7 @@
 
 struct hull_create_options {
 	const char *bundle, *config, *pid_file, *console_socket;
+	const char *rootfs_block, *rootfs_block_options;       /* TYPE:SOURCE of a rootfs on a disk, or NULL; comma-separated, or NULL */
 	bool no_pivot, no_new_keyring;
 	int64_t preserve_fds;
 	bool foreground;               /* the caller stands for the container itself */

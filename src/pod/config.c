@@ -18,7 +18,7 @@
 #define DEFAULT_FILE "/etc/hull/hull.conf"
 #define MIB (UINT64_C(1) << 20)
 
-enum kind { KIND_STRING, KIND_PATH, KIND_SIZE, KIND_UINT, KIND_ACCEL };
+enum kind { KIND_STRING, KIND_PATH, KIND_SIZE, KIND_UINT, KIND_ACCEL, KIND_RATE, KIND_BOOL, KIND_CACHE };
 
 struct key {
 	const char *section, *name;
@@ -45,6 +45,15 @@ static const struct key keys[] = {
 	{ "vm", "vcpus_max", KIND_UINT, AT(vcpus_max), 1, 240 },
 	{ "vm", "hotplug_ports", KIND_UINT, AT(hotplug_ports), 0, 32 },
 	{ "vm", "boot_timeout", KIND_UINT, AT(boot_timeout_s), 1, 3600 },
+	{ "share", "watch_directories", KIND_UINT, AT(watch_directories), 0, 1000000 },
+	{ "disk", "cache", KIND_CACHE, AT(disk_cache_none), 0, 0 },
+	{ "disk", "discard", KIND_BOOL, AT(disk_discard), 0, 0 },
+	{ "disk", "iothread", KIND_BOOL, AT(disk_iothread), 0, 0 },
+	{ "disk", "volumes", KIND_STRING, AT(disk_volumes), 0, 0 },
+	{ "disk", "read_bps", KIND_RATE, AT(disk_limits.read_bps), 0, 0 },
+	{ "disk", "write_bps", KIND_RATE, AT(disk_limits.write_bps), 0, 0 },
+	{ "disk", "read_iops", KIND_RATE, AT(disk_limits.read_iops), 0, 0 },
+	{ "disk", "write_iops", KIND_RATE, AT(disk_limits.write_iops), 0, 0 },
 	{ "security", "uid_base", KIND_UINT, AT(uid_base), 1000, 2000000000 },
 };
 
@@ -80,6 +89,21 @@ static int set_key(struct reading *rd, const struct key *key, const char *value)
 			return hull_error_set(rd->err, EINVAL, "%s: expected a number from %lld to %lld", key->name,
 					      (long long)key->min, (long long)key->max);
 		*(unsigned *)at = (unsigned)number;
+		return 0;
+	case KIND_RATE:
+		if (hull_parse_size(value, &size) < 0 || size > INT64_MAX)
+			return hull_error_set(rd->err, EINVAL, "%s: expected a number a second, such as 500 or 20M; 0 is no limit", key->name);
+		*(uint64_t *)at = size;
+		return 0;
+	case KIND_BOOL:
+		if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+			return hull_error_set(rd->err, EINVAL, "%s: expected yes or no", key->name);
+		*(bool *)at = strcmp(value, "yes") == 0;
+		return 0;
+	case KIND_CACHE:
+		if (strcmp(value, "none") != 0 && strcmp(value, "writeback") != 0)
+			return hull_error_set(rd->err, EINVAL, "%s: expected writeback or none", key->name);
+		*(bool *)at = strcmp(value, "none") == 0;
 		return 0;
 	case KIND_ACCEL:
 		if (hull_accel_parse(value, (enum hull_accel *)at) < 0)
@@ -119,6 +143,9 @@ static struct hull_config *defaults(void)
 	c->vcpus = 1;
 	c->hotplug_ports = 4;
 	c->boot_timeout_s = 60;
+	c->watch_directories = 1024;
+	c->disk_discard = true;
+	c->disk_volumes = hull_strdup("");
 	c->uid_base = 0x70000000;
 	return c;
 }
@@ -232,5 +259,6 @@ void hull_config_free(struct hull_config *c)
 	free(c->kernel_tcg);
 	free(c->initrd);
 	free(c->kernel_params);
+	free(c->disk_volumes);
 	free(c);
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -27,6 +28,14 @@ struct hull_config {
 	unsigned vcpus_max;            /* 0: the host's CPUs, at most 32 */
 	unsigned hotplug_ports;
 	unsigned boot_timeout_s;
+
+	/* [share] */
+	unsigned watch_directories;    /* of a pod's volumes, at most; 0: changes on the host wake nobody in the guest */
+
+	/* [disk] */
+	bool disk_cache_none, disk_discard, disk_iothread;
+	char *disk_volumes;            /* patterns of block devices that a plain bind mount may name */
+	struct hull_io_limits disk_limits;     /* of each disk */
 
 	/* [security] */
 	uint32_t uid_base;             /* a pod's VMM runs as uid_base + its supervisor's pid */

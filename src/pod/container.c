@@ -10,9 +10,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/units.h"
+#include "pod/disks.h"
 #include "pod/paths.h"
 #include "pod/pod.h"
 #include "rpc/agent.pb-c.h"
+#include "storage/block.h"
 
 /* Making a container copies nothing and starts one process; an emulated guest under load needs seconds for it. */
 #define CREATE_TIMEOUT_MS 60000
@@ -58,6 +60,36 @@ static void ignore_reply(void *data, const struct hull_rpc_status *status, const
 		hull_log_debug("agent: %s", status->message);
 }
 
+struct departed {
+	struct hull_pod *pod;
+	char *id;
+	struct hull_strv volumes;      /* that no container has any more */
+};
+
+static void forget_volumes(struct hull_pod *pod, const struct hull_strv *volumes)
+{
+	Hull__Agent__V1__VolumesRef m = HULL__AGENT__V1__VOLUMES_REF__INIT;
+	m.n_paths = volumes->n;
+	m.paths = volumes->v;
+	if (volumes->n > 0)
+		hull_rpc_call(hull_vm_agent(pod->vm), "hull.agent.v1.Agent", "ForgetVolumes", &m.base,
+			      &hull__agent__v1__empty__descriptor, DELETE_TIMEOUT_MS, NULL, 0, ignore_reply, NULL);
+}
+
+/* The guest has unmounted what was the container's, or will not. */
+static void on_deleted(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
+{
+	struct departed *d = data;
+	ignore_reply(NULL, status, response);
+	if (status->code != HULL_RPC_CANCELLED) {
+		hull_disks_release(d->pod, d->id);
+		forget_volumes(d->pod, &d->volumes);
+	}
+	hull_strv_clear(&d->volumes);
+	free(d->id);
+	free(d);
+}
+
 static void unlink_container(struct hull_container *c)
 {
 	for (struct hull_container **at = &c->pod->containers; *at; at = &(*at)->next) {
@@ -92,14 +124,22 @@ void hull_container_remove(struct hull_container *c)
 	hull_pod_fit_cancel(c);
 	if (c->creating)
 		hull_rpc_call_cancel(TAKE_PTR(c->creating));
+	struct hull_strv gone = { 0 };
+	if (pod->vm && hull_share_remove(hull_vm_share(pod->vm), c->id, &gone, &err) < 0)
+		hull_log_warning("%s: %s", c->id, err.message);
 	if (known && pod->vm && !pod->lost) {
 		Hull__Agent__V1__ContainerRef ref = HULL__AGENT__V1__CONTAINER_REF__INIT;
 		ref.container_id = c->id;
+		struct departed *departed = hull_new(struct departed, 1);
+		departed->pod = pod;
+		departed->id = hull_strdup(c->id);
+		departed->volumes = gone;
 		hull_rpc_call(hull_vm_agent(pod->vm), "hull.agent.v1.Agent", "DeleteContainer", &ref.base,
-			      &hull__agent__v1__empty__descriptor, DELETE_TIMEOUT_MS, NULL, 0, ignore_reply, NULL);
+			      &hull__agent__v1__empty__descriptor, DELETE_TIMEOUT_MS, NULL, 0, on_deleted, departed);
+	} else {
+		hull_disks_release(pod, c->id);
+		hull_strv_clear(&gone);
 	}
-	if (pod->vm && hull_share_remove(hull_vm_share(pod->vm), c->id, &err) < 0)
-		hull_log_warning("%s: %s", c->id, err.message);
 	unlink_container(c);
 	free_container(c);
 	hull_pod_settle(pod);
@@ -191,7 +231,14 @@ static void on_created(void *data, const struct hull_rpc_status *status, const P
 
 void hull_container_continue(struct hull_container *c)
 {
-	_cleanup_free_ char *rootfs = hull_asprintf("%s/rootfs", c->id);
+	if (!hull_disks_ready(c))
+		return;
+	_cleanup_free_ char *rootfs = hull_disks_has_rootfs(c) ? hull_strdup("") : hull_asprintf("%s/rootfs", c->id);
+	size_t n_disks;
+	_cleanup_free_ Hull__Agent__V1__Disk *disks = hull_disks_describe(c, &n_disks);
+	_cleanup_free_ Hull__Agent__V1__Disk **pointers = hull_new(Hull__Agent__V1__Disk *, n_disks);
+	for (size_t i = 0; i < n_disks; i++)
+		pointers[i] = &disks[i];
 	Hull__Agent__V1__CreateContainerRequest m = HULL__AGENT__V1__CREATE_CONTAINER_REQUEST__INIT;
 	m.container_id = c->id;
 	m.spec_json = (ProtobufCBinaryData){ .len = strlen(c->spec_json), .data = (uint8_t *)c->spec_json };
@@ -199,6 +246,8 @@ void hull_container_continue(struct hull_container *c)
 	m.readonly_rootfs = c->rootfs_readonly;
 	m.no_pivot = c->no_pivot;
 	m.no_new_keyring = c->no_new_keyring;
+	m.n_disks = n_disks;
+	m.disks = pointers;
 	m.has_stdin = c->init->fds.in >= 0 || c->init->fds.terminal >= 0;
 	m.has_stdout = c->init->fds.out >= 0 || c->init->fds.terminal >= 0;
 	m.has_stderr = c->init->fds.err >= 0;
@@ -227,10 +276,29 @@ static void localise_namespaces(json_object *spec, const Hull__Pod__V1__CreateRe
 }
 
 /*
+ * Block devices of the host that were listed but not named (storage/block.h), and that a rule for all devices allows: their numbers
+ * would mean others in the guest. Those that no rule allows are nodes that nobody can open, as with runc.
+ */
+static void drop_host_disks(struct hull_container *c, const struct hull_oci_spec *spec, json_object *text)
+{
+	json_object *object, *devices;
+	if (!json_object_object_get_ex(text, "linux", &object) || !json_object_object_get_ex(object, "devices", &devices))
+		return;
+	for (size_t i = spec->n_devices; i-- > 0;) {
+		const struct hull_oci_device *d = &spec->devices[i];
+		if (d->type != 'b' || hull_disks_is_device(c, (unsigned)i) || !hull_block_is_allowed(spec, d->major, d->minor))
+			continue;
+		json_object_array_del_idx(devices, i, 1);
+		hull_disks_renumber(c, (unsigned)i);
+	}
+}
+
+/*
  * config.json as the guest needs it: sources of bind mounts are places in the share, joined namespaces are containers'. Hooks of the
  * host stay here.
  */
-static int localise_spec(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, struct hull_error *err)
+static int localise_spec(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, const struct hull_oci_spec *parsed,
+			 char *const *volumes, struct hull_error *err)
 {
 	static const char *const host_hooks[] = { "prestart", "createRuntime", "poststart", "poststop" };
 	_cleanup_free_ char *text = hull_strndup((const char *)m->spec_json.data, m->spec_json.len);
@@ -240,13 +308,14 @@ static int localise_spec(struct hull_container *c, const Hull__Pod__V1__CreateRe
 		return hull_error_set(err, EBADMSG, "config.json does not parse");
 	if (json_object_object_get_ex(spec, "mounts", &mounts)) {
 		for (size_t i = 0; i < m->n_mounts; i++) {
-			_cleanup_free_ char *source = hull_asprintf(GUEST_SHARE "/%s/mounts/%u", c->id, m->mounts[i]->index);
+			_cleanup_free_ char *source = hull_asprintf(GUEST_SHARE "/%s", volumes[i]);
 			json_object *mount = json_object_array_get_idx(mounts, m->mounts[i]->index);
 			if (mount)
 				json_object_object_add(mount, "source", json_object_new_string(source));
 		}
 	}
 	localise_namespaces(spec, m);
+	drop_host_disks(c, parsed, spec);
 	if (json_object_object_get_ex(spec, "hooks", &hooks))
 		for (size_t i = 0; i < HULL_ARRAY_SIZE(host_hooks); i++)
 			json_object_object_del(hooks, host_hooks[i]);
@@ -255,15 +324,17 @@ static int localise_spec(struct hull_container *c, const Hull__Pod__V1__CreateRe
 	return 0;
 }
 
-static int fill_share(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, const int *fds,
+/* `fds`: the rootfs unless a disk is that, then the mounts. Their places in the share go to `volumes`. */
+static int fill_share(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, const int *fds, char **volumes,
 		      struct hull_error *err)
 {
 	struct hull_share *share = hull_vm_share(c->pod->vm);
+	int r = 0;
 	/* Writable on the host even if root.readonly: docs/adr/0004. */
-	int r = hull_share_add_rootfs(share, c->id, fds[0], false, err);
+	if (!hull_disks_has_rootfs(c))
+		r = hull_share_add_rootfs(share, c->id, *fds++, false, err);
 	for (size_t i = 0; r == 0 && i < m->n_mounts; i++)
-		r = hull_share_add_mount(share, c->id, m->mounts[i]->index, fds[1 + i], m->mounts[i]->is_directory,
-					 m->mounts[i]->readonly, err);
+		r = hull_share_add_volume(share, c->id, fds[i], m->mounts[i]->readonly, &volumes[i], err);
 	return r;
 }
 
@@ -278,23 +349,37 @@ static int adopt_state(struct hull_container *c, const Hull__Pod__V1__CreateRequ
 	return hull_state_write(c->dirfd, c->state, err);
 }
 
-static int begin(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, const int *fds, size_t n_fds,
+static bool has_disk_rootfs(const Hull__Pod__V1__CreateRequest *m)
+{
+	for (size_t i = 0; i < m->n_disks; i++)
+		if (m->disks[i]->kind == HULL__POD__V1__DISK__KIND__ROOTFS)
+			return true;
+	return false;
+}
+
+static int begin(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, int *fds, size_t n_fds,
 		 const struct hull_oci_spec *spec, struct hull_error *err)
 {
-	if (n_fds != 1 + m->n_mounts)
-		return hull_error_set(err, EBADMSG, "%zu descriptors for a rootfs and %zu mounts", n_fds, m->n_mounts);
+	size_t n_shared = !has_disk_rootfs(m) + m->n_mounts;
+	if (n_fds != n_shared + m->n_disks)
+		return hull_error_set(err, EBADMSG, "%zu descriptors for a rootfs, %zu mounts and %zu disks", n_fds, m->n_mounts, m->n_disks);
 	int r = adopt_state(c, m, err);
-	if (r < 0)
-		return r;
-	r = localise_spec(c, m, err);
 	if (r < 0)
 		return r;
 	hull_demand_of(spec->has_resources ? &spec->resources : NULL, &c->demand);
 	c->demand.modest = c->role == HULL_ROLE_SANDBOX;
+	hull_disks_take(c, m, fds + n_shared);
 	r = hull_pod_boot(c->pod, spec, err);
 	if (r < 0)
 		return r;
-	return fill_share(c, m, fds, err);
+	char **volumes = hull_new(char *, m->n_mounts);
+	r = fill_share(c, m, fds, volumes, err);
+	if (r == 0)
+		r = localise_spec(c, m, spec, volumes, err);
+	for (size_t i = 0; i < m->n_mounts; i++)
+		free(volumes[i]);
+	free(volumes);
+	return r;
 }
 
 static struct hull_container *container_new(struct hull_pod *pod, const Hull__Pod__V1__CreateRequest *m,

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "pod/disks.h"
 #include "pod/paths.h"
 #include "rpc/agent.pb-c.h"
 
@@ -137,10 +138,12 @@ static void on_sandbox(void *data, const struct hull_rpc_status *status, const P
 {
 	struct hull_pod *pod = data;
 	(void)response;
-	if (status->code == HULL_RPC_OK)
+	if (status->code == HULL_RPC_OK) {
 		hull_vm_milestone(pod->vm, "sandbox created");
-	else if (status->code != HULL_RPC_CANCELLED && status->code != HULL_RPC_UNAVAILABLE)
+		hull_pod_watch_volumes(pod);
+	} else if (status->code != HULL_RPC_CANCELLED && status->code != HULL_RPC_UNAVAILABLE) {
 		hull_pod_lost(pod, status->message);
+	}
 }
 
 /* Without containerd's namespace. */
@@ -166,6 +169,7 @@ static void create_sandbox(struct hull_pod *pod)
 	m.domainname = pod->domainname ? pod->domainname : m.domainname;
 	m.realtime_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	m.share_tag = (char *)(uintptr_t)HULL_VM_SHARE_TAG;
+	m.share_files_max = hull_share_files_max(hull_vm_share(pod->vm));
 	hull_rpc_call(hull_vm_agent(pod->vm), "hull.agent.v1.Agent", "CreateSandbox", &m.base,
 		      &hull__agent__v1__empty__descriptor, SANDBOX_TIMEOUT_MS, NULL, 0, on_sandbox, pod);
 	explicit_bzero(entropy, sizeof(entropy));
@@ -218,6 +222,7 @@ int hull_pod_boot(struct hull_pod *pod, const struct hull_oci_spec *spec, struct
 		pod->hostname = hull_strdup(spec->hostname);
 	if (spec->domainname)
 		pod->domainname = hull_strdup(spec->domainname);
+	pod->disk_limits = pod->config->disk_limits;
 	int r = hull_pod_size_parse(spec, &pod->size, err);
 	if (r < 0)
 		return hull_error_wrap(err, "config.json");
@@ -273,6 +278,7 @@ void hull_pod_free(struct hull_pod *pod)
 			hull_container_set_status(c, HULL_STATUS_STOPPED);
 		hull_container_remove(c);
 	}
+	hull_disks_free(pod);
 	hull_rpc_server_free(pod->server);
 	uv_close((uv_handle_t *)&pod->end_timer, NULL);
 	uv_close((uv_handle_t *)&pod->sigterm, NULL);

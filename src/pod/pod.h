@@ -96,6 +96,9 @@ struct hull_pod {
 	bool up, winding_down, ending;
 	char *lost;                    /* why the VM is gone */
 	struct hull_container *containers;
+	struct hull_pod_disk *disks;   /* disks.c */
+	unsigned disk_number;          /* of the last one */
+	struct hull_io_limits disk_limits;     /* of each */
 	uv_timer_t end_timer;          /* bounds winding down, then the flushing of last answers */
 	int64_t end_deadline_ms;
 	uv_signal_t sigterm;
@@ -130,6 +133,10 @@ void hull_pod_fit(struct hull_container *c, const struct hull_demand *demand, hu
 void hull_pod_fit_cancel(struct hull_container *c);
 /* The size for all containers of the pod. */
 struct hull_size hull_pod_wanted_size(const struct hull_pod *pod);
+/* ---- watch.c */
+
+/* Tells the guest from now on what the host changes in volumes. A guest or a host that cannot is logged once. */
+void hull_pod_watch_volumes(struct hull_pod *pod);
 
 /* ---- container.c */
 

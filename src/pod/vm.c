@@ -386,6 +386,16 @@ pid_t hull_vm_vmm_pid(const struct hull_vm *vm)
 	return vm->vmm ? vm->ops->pid(vm->vmm) : 0;
 }
 
+void hull_vm_add_disk(struct hull_vm *vm, const struct hull_disk *disk, hull_vmm_done_fn done, void *data)
+{
+	vm->ops->add_disk(vm->vmm, disk, done, data);
+}
+
+void hull_vm_remove_disk(struct hull_vm *vm, const char *id, hull_vmm_done_fn done, void *data)
+{
+	vm->ops->remove_disk(vm->vmm, id, done, data);
+}
+
 void hull_vm_kill(struct hull_vm *vm)
 {
 	/* A child that is not reaped keeps its pid. */

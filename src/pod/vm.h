@@ -62,6 +62,9 @@ pid_t hull_vm_vmm_pid(const struct hull_vm *vm);
  * memory and the CPUs are online in it, or with the reason why not.
  */
 void hull_vm_grow(struct hull_vm *vm, uint64_t memory_bytes, unsigned vcpus, hull_vmm_done_fn done, void *data);
+/* As the VMM's operations of that name (vmm.h). The disk's options are the caller's. */
+void hull_vm_add_disk(struct hull_vm *vm, const struct hull_disk *disk, hull_vmm_done_fn done, void *data);
+void hull_vm_remove_disk(struct hull_vm *vm, const char *id, hull_vmm_done_fn done, void *data);
 
 /* Where start-up time went: notes a moment under a literal name (the first 24 are kept). */
 void hull_vm_milestone(struct hull_vm *vm, const char *name);

@@ -12,6 +12,7 @@
 #include "pod/paths.h"
 #include "shim/any.h"
 #include "shim/shim.h"
+#include "storage/block.h"
 
 #define CONFIG_MAX_BYTES (8u << 20)
 
@@ -134,6 +135,22 @@ static void on_cancelled(void *data)
 	shim_child_kill(t->child);
 }
 
+/* A snapshotter's one mount of a disk (devmapper, blockfile) goes into the VM as that and is not mounted here. */
+static char *rootfs_block(const Hull__Containerd__CreateTaskRequest *m, char **ret_options)
+{
+	if (m->n_rootfs != 1 || !hull_block_fstype(m->rootfs[0]->type) || m->rootfs[0]->target[0])
+		return NULL;
+	const Hull__Containerd__Mount *mount = m->rootfs[0];
+	char *options = hull_strdup("");
+	for (size_t i = 0; i < mount->n_options; i++) {
+		char *longer = hull_asprintf("%s%s%s", options, *options ? "," : "", mount->options[i]);
+		free(options);
+		options = longer;
+	}
+	*ret_options = options;
+	return hull_asprintf("%s:%s", mount->type, mount->source);
+}
+
 static int start_create(struct shim_task *t, const Hull__Containerd__CreateTaskRequest *m, const struct shim_options *o, struct hull_error *err)
 {
 	_cleanup_free_ char *rootfs = hull_asprintf("%s/rootfs", m->bundle);
@@ -153,6 +170,15 @@ static int start_create(struct shim_task *t, const Hull__Containerd__CreateTaskR
 		hull_strv_add(&args, "--no-pivot");
 	if (o->no_new_keyring)
 		hull_strv_add(&args, "--no-new-keyring");
+	_cleanup_free_ char *options = NULL;
+	_cleanup_free_ char *block = rootfs_block(m, &options);
+	if (block) {
+		spec.n_mounts = 0;
+		hull_strv_add(&args, "--rootfs-block");
+		hull_strv_add(&args, block);
+		hull_strv_add(&args, "--rootfs-block-options");
+		hull_strv_add(&args, options);
+	}
 	hull_strv_add(&args, t->hull_id);
 	t->child = shim_child_hull(&t->shim->loop, &t->shim->host, &args, &spec, on_created, t, err);
 	hull_strv_clear(&args);

@@ -22,6 +22,7 @@
 #include "base/units.h"
 #include "jail/child.h"
 #include "storage/mount.h"
+#include "storage/share_internal.h"
 #include "storage/virtiofsd.h"
 
 /* Mount points only: a few directories and empty files per container. */
@@ -29,15 +30,8 @@
 #define SOCKET_NAME ".vhost-user"
 /* Below the kernel's default for fs.nr_open. */
 #define OPEN_FILES_WANTED 1000000
-
-struct hull_share {
-	int served_fd;                 /* root of the mount that virtiofsd serves */
-	int writable_fd;               /* root of the writable mount of the same tmpfs */
-	bool mounted;
-	struct hull_child *virtiofsd;
-	void (*on_exit)(void *data, const char *reason);
-	void *data;
-};
+/* Of these virtiofsd keeps for itself and its queues. */
+#define OPEN_FILES_OTHER 64
 
 static void virtiofsd_ended(void *data, const char *reason)
 {
@@ -127,7 +121,8 @@ static int start_virtiofsd(struct hull_share *share, uv_loop_t *loop, const char
 	int r = hull_virtiofsd_probe(path, &features, err);
 	if (r < 0)
 		return r;
-	hull_virtiofsd_args(path, &features, dir, listen_fd, open_files_limit(), &args);
+	share->open_files = open_files_limit();
+	hull_virtiofsd_args(path, &features, dir, listen_fd, share->open_files, &args);
 	const struct hull_spawn spawn = {
 		.path = path, .argv = args.v,
 		.stdin_fd = -1, .stdout_fd = -1,
@@ -169,22 +164,25 @@ int hull_share_start(uv_loop_t *loop, const char *virtiofsd_path, const char *di
 	return 0;
 }
 
+unsigned long hull_share_files_max(const struct hull_share *share)
+{
+	return share->open_files > OPEN_FILES_OTHER ? share->open_files - OPEN_FILES_OTHER : 1;
+}
+
 pid_t hull_share_pid(const struct hull_share *share)
 {
 	return share ? hull_child_pid(share->virtiofsd) : 0;
 }
 
-/* Makes the directory `path` of the share unless it is there. */
-static int make_dir(const struct hull_share *share, const char *path, struct hull_error *err)
+int hull_share_make_dir(const struct hull_share *share, const char *path, struct hull_error *err)
 {
 	if (mkdirat(share->writable_fd, path, 0755) < 0 && errno != EEXIST)
 		return hull_error_errno(err, errno, "make share/%s", path);
 	return 0;
 }
 
-/* Makes the mount point, then confines and attaches the mount. Undoes the mount point when that fails. */
-static int attach(const struct hull_share *share, int mount_fd, const char *path, bool is_directory, bool readonly,
-		  struct hull_error *err)
+int hull_share_attach(const struct hull_share *share, int mount_fd, const char *path, bool is_directory, bool readonly,
+		      struct hull_error *err)
 {
 	int r;
 	if (is_directory)
@@ -212,26 +210,11 @@ int hull_share_add_rootfs(struct hull_share *share, const char *container_id, in
 {
 	if (!hull_container_id_valid(container_id))
 		return hull_error_set(err, EINVAL, "not a container id: %s", container_id);
-	int r = make_dir(share, container_id, err);
+	int r = hull_share_make_dir(share, container_id, err);
 	if (r < 0)
 		return r;
 	_cleanup_free_ char *path = hull_asprintf("%s/rootfs", container_id);
-	return attach(share, mount_fd, path, true, readonly, err);
-}
-
-int hull_share_add_mount(struct hull_share *share, const char *container_id, unsigned index, int mount_fd,
-			 bool is_directory, bool readonly, struct hull_error *err)
-{
-	if (!hull_container_id_valid(container_id))
-		return hull_error_set(err, EINVAL, "not a container id: %s", container_id);
-	_cleanup_free_ char *mounts = hull_asprintf("%s/mounts", container_id);
-	_cleanup_free_ char *path = hull_asprintf("%s/mounts/%u", container_id, index);
-	int r = make_dir(share, container_id, err);
-	if (r == 0)
-		r = make_dir(share, mounts, err);
-	if (r == 0)
-		r = attach(share, mount_fd, path, is_directory, readonly, err);
-	return r;
+	return hull_share_attach(share, mount_fd, path, true, readonly, err);
 }
 
 /* Detaches every mount that is directly in share/`path`. */
@@ -257,12 +240,11 @@ static int detach_all(const struct hull_share *share, const char *path)
 	return r;
 }
 
-int hull_share_remove(struct hull_share *share, const char *container_id, struct hull_error *err)
+int hull_share_remove(struct hull_share *share, const char *container_id, struct hull_strv *ret_gone, struct hull_error *err)
 {
 	if (!hull_container_id_valid(container_id))
 		return hull_error_set(err, EINVAL, "not a container id: %s", container_id);
-	_cleanup_free_ char *mounts = hull_asprintf("%s/mounts", container_id);
-	int r = detach_all(share, mounts);
+	int r = hull_volumes_leave(share, container_id, ret_gone);
 	if (r == 0)
 		r = detach_all(share, container_id);
 	if (r < 0)
@@ -276,6 +258,7 @@ void hull_share_free(struct hull_share *share)
 	if (!share)
 		return;
 	hull_child_free(share->virtiofsd);
+	hull_volumes_free(share);
 	if (share->mounted && share->served_fd >= 0)
 		hull_mount_detach(share->served_fd, ".");
 	hull_closep(&share->served_fd);

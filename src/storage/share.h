@@ -7,7 +7,7 @@
  * however they end, the namespaces go and every mount with them: there is nothing to undo.
  *
  *     SHARE/<container>/rootfs        the container's root
- *     SHARE/<container>/mounts/<n>    source of config.json's mounts[n]
+ *     SHARE/:volumes/<n>              sources of bind mounts, each one once for all containers of the pod
  *
  * Every mount is nosuid, nodev and noexec on the host's side: virtiofsd never needs any of them. Read-only ones are
  * read-only here, whatever the guest believes.
@@ -20,6 +20,8 @@
 #include <uv.h>
 
 #include "base/error.h"
+#include "base/mem.h"
+#include "storage/volume_watch.h"
 
 struct hull_share;
 
@@ -43,16 +45,34 @@ int hull_share_start(uv_loop_t *loop, const char *virtiofsd_path, const char *di
 
 pid_t hull_share_pid(const struct hull_share *share);
 
+/* How many files of the share virtiofsd can hold at once, each one that the guest remembers or has open counted. */
+unsigned long hull_share_files_max(const struct hull_share *share);
+
 /* Attaches a detached mount as SHARE/<container>/rootfs. `mount_fd` is borrowed. */
 int hull_share_add_rootfs(struct hull_share *share, const char *container_id, int mount_fd, bool readonly,
 			  struct hull_error *err);
 
-/* Attaches a detached mount (a directory, or a single file) as SHARE/<container>/mounts/<index>. */
-int hull_share_add_mount(struct hull_share *share, const char *container_id, unsigned index, int mount_fd,
-			 bool is_directory, bool readonly, struct hull_error *err);
+/*
+ * Attaches a detached mount (a directory, or a single file) as a volume, unless the pod has it already. `mount_fd` is borrowed.
+ * *ret_path is its place relative to the share's root; the caller frees it.
+ */
+int hull_share_add_volume(struct hull_share *share, const char *container_id, int mount_fd, bool readonly,
+			  char **ret_path, struct hull_error *err);
 
-/* Detaches and removes everything of the container. 0 also when there is nothing. */
-int hull_share_remove(struct hull_share *share, const char *container_id, struct hull_error *err);
+/*
+ * Begins to watch what the host changes in volumes, the ones that are there and those that come (storage/volume_watch.h).
+ * hull_share_unwatch() ends it.
+ */
+int hull_share_watch(struct hull_share *share, uv_loop_t *loop, unsigned directories_max, hull_volume_changes_fn fn, void *data,
+		     struct hull_error *err);
+void hull_share_watch_continue(struct hull_share *share);
+void hull_share_unwatch(struct hull_share *share);
+
+/*
+ * Detaches and removes everything of the container. 0 also when there is nothing. The places of volumes that no container has any
+ * more are added to *ret_gone: the guest must forget them.
+ */
+int hull_share_remove(struct hull_share *share, const char *container_id, struct hull_strv *ret_gone, struct hull_error *err);
 
 /* Kills and reaps virtiofsd, unmounts, frees. NULL is fine. */
 void hull_share_free(struct hull_share *share);

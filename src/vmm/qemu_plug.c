@@ -2,7 +2,7 @@
 /*
  * Devices that come and go while the guest runs.
  *
- * To plug one takes three commands: hand QEMU a descriptor, make a backend of it, make the device. Each kind of
+ * To plug one takes a few commands: hand QEMU a descriptor, make a backend of it, make the device. Each kind of
  * device is a table of these with the command that undoes each. A failure undoes the steps before it; an
  * unplug asks the guest to let go and then undoes the same steps.
  */
@@ -18,7 +18,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 
-#define STEPS 3
+#define STEPS 5
 #define ID_MAX 32
 #define SERIAL_MAX 20
 
@@ -27,11 +27,12 @@ struct step {
 	struct json_object *(*args)(const struct hull_qemu_device *d);
 	const char *undo;                                               /* NULL: nothing to undo */
 	struct json_object *(*undo_args)(const struct hull_qemu_device *d);
+	bool (*wanted)(const struct hull_qemu_device *d);               /* NULL: always */
 };
 
 struct kind {
 	const char *name;
-	struct step steps[STEPS];                                       /* the first one carries the descriptor */
+	struct step steps[STEPS];                                       /* the first one carries the descriptor; no command: the end */
 };
 
 struct hull_qemu_device {
@@ -41,7 +42,8 @@ struct hull_qemu_device {
 	char name[ID_MAX + 1];         /* what the caller calls it */
 	char id[ID_MAX + 8];           /* what QEMU calls it, and its backend, and the descriptor */
 	unsigned port, fdset;
-	bool readonly, is_block_device;
+	bool readonly, is_block_device, direct, discard, iothread;
+	struct hull_io_limits limits;
 	bool deleted;                  /* the guest has let go of it; the backend is still there */
 	char *detail;                  /* serial, MAC or tag */
 };
@@ -73,14 +75,68 @@ static struct json_object *virtio_args(const struct hull_qemu_device *d, const c
 				backend_member, d->id, detail_member, d->detail, NULL);
 }
 
+static bool wants_iothread(const struct hull_qemu_device *d)
+{
+	return d->iothread;
+}
+
+static bool wants_limits(const struct hull_qemu_device *d)
+{
+	return d->limits.read_bps || d->limits.write_bps || d->limits.read_iops || d->limits.write_iops;
+}
+
+/* Objects have a name space of their own. */
+static struct json_object *iothread_args(const struct hull_qemu_device *d)
+{
+	return hull_qemu_object("qom-type", "iothread", "id", d->id, NULL);
+}
+
+/* Source: QEMU qapi/block-core.json, ThrottleLimits. */
+static struct json_object *limits_args(const struct hull_qemu_device *d)
+{
+	const struct { const char *name; uint64_t value; } limits[] = {
+		{ "bps-read", d->limits.read_bps }, { "bps-write", d->limits.write_bps },
+		{ "iops-read", d->limits.read_iops }, { "iops-write", d->limits.write_iops },
+	};
+	char id[sizeof(d->id) + 8];
+	snprintf(id, sizeof(id), "%s-limits", d->id);
+	struct json_object *args = hull_qemu_object("qom-type", "throttle-group", "id", id, NULL);
+	struct json_object *values = json_object_new_object();
+	for (size_t i = 0; i < HULL_ARRAY_SIZE(limits); i++)
+		if (limits[i].value)
+			json_object_object_add(values, limits[i].name, json_object_new_int64((int64_t)limits[i].value));
+	json_object_object_add(args, "limits", values);
+	return args;
+}
+
+static struct json_object *limits_id_args(const struct hull_qemu_device *d)
+{
+	char id[sizeof(d->id) + 8];
+	snprintf(id, sizeof(id), "%s-limits", d->id);
+	return hull_qemu_object("id", id, NULL);
+}
+
 static struct json_object *blockdev_args(const struct hull_qemu_device *d)
 {
-	char path[32];
+	char path[32], group[sizeof(d->id) + 8];
+	bool limited = wants_limits(d);
+
 	snprintf(path, sizeof(path), "/dev/fdset/%u", d->fdset);
+	snprintf(group, sizeof(group), "%s-limits", d->id);
 	struct json_object *args = hull_qemu_object("driver", d->is_block_device ? "host_device" : "file",
-						    "node-name", d->id, "filename", path, "discard", "unmap", NULL);
+						    "node-name", limited ? NULL : d->id, "filename", path,
+						    "discard", d->discard ? "unmap" : "ignore", NULL);
 	json_object_object_add(args, "read-only", json_object_new_boolean(d->readonly));
-	return args;
+	struct json_object *cache = json_object_new_object();
+	json_object_object_add(cache, "direct", json_object_new_boolean(d->direct));
+	json_object_object_add(args, "cache", cache);
+	if (!limited)
+		return args;
+	struct json_object *outer = hull_qemu_object("driver", "throttle", "node-name", d->id, "throttle-group", group, NULL);
+	json_object_object_add(outer, "read-only", json_object_new_boolean(d->readonly));
+	json_object_object_add(outer, "discard", json_object_new_string(d->discard ? "unmap" : "ignore"));
+	json_object_object_add(outer, "file", args);
+	return outer;
 }
 
 static struct json_object *node_args(const struct hull_qemu_device *d)
@@ -90,7 +146,12 @@ static struct json_object *node_args(const struct hull_qemu_device *d)
 
 static struct json_object *disk_device_args(const struct hull_qemu_device *d)
 {
-	return virtio_args(d, "virtio-blk-pci", "drive", "serial");
+	struct json_object *args = virtio_args(d, "virtio-blk-pci", "drive", "serial");
+	if (d->iothread)
+		json_object_object_add(args, "iothread", json_object_new_string(d->id));
+	json_object_object_add(args, "discard", json_object_new_boolean(d->discard));
+	json_object_object_add(args, "write-zeroes", json_object_new_boolean(d->discard));
+	return args;
 }
 
 static struct json_object *netdev_args(const struct hull_qemu_device *d)
@@ -129,6 +190,8 @@ static struct json_object *share_device_args(const struct hull_qemu_device *d)
 /* A backend takes the named descriptor over; closefd then only matters when the backend was never made. */
 static const struct kind disk_kind = { "disk", {
 	{ "add-fd", fdset_args, "remove-fd", fdset_args },
+	{ "object-add", iothread_args, "object-del", id_args, wants_iothread },
+	{ "object-add", limits_args, "object-del", limits_id_args, wants_limits },
 	{ "blockdev-add", blockdev_args, "blockdev-del", node_args },
 	{ "device_add", disk_device_args, NULL, NULL },
 } };
@@ -204,13 +267,18 @@ void hull_qemu_device_released(struct hull_vmm *vm, struct hull_qemu_device *d)
 		clean_up(vm, d);
 }
 
+static bool is_wanted(const struct step *step, const struct hull_qemu_device *d)
+{
+	return step->command && (!step->wanted || step->wanted(d));
+}
+
 /* Undoes the steps below op->step, newest first. What fails to be undone was not there, or goes with the process. */
 static void undo(void *data, struct json_object *ret, const struct hull_error *err)
 {
 	struct hull_qemu_op *op = data;
 	while (op->step > 0) {
 		const struct step *step = &op->device->kind->steps[--op->step];
-		if (step->undo) {
+		if (step->undo && is_wanted(step, op->device)) {
 			hull_qemu_op_send(op, step->undo, step->undo_args(op->device), -1, undo);
 			return;
 		}
@@ -238,17 +306,29 @@ static void step_done(void *data, struct json_object *ret, const struct hull_err
 
 static void next_step(struct hull_qemu_op *op)
 {
+	const struct step *steps = op->device->kind->steps;
+	while (op->step < STEPS && !is_wanted(&steps[op->step], op->device))
+		op->step++;
 	if (op->step == STEPS) {
 		hull_qemu_op_finish(op);
 		return;
 	}
-	const struct step *step = &op->device->kind->steps[op->step];
+	const struct step *step = &steps[op->step];
 	hull_qemu_op_send(op, step->command, step->args(op->device), op->step == 0 ? op->fd : -1, step_done);
 }
 
-/* Starts to plug. `fd` is taken over. */
+static void take_disk_options(struct hull_qemu_device *d, const struct hull_disk *disk)
+{
+	d->readonly = disk->readonly;
+	d->direct = disk->direct;
+	d->discard = disk->discard && !disk->readonly;
+	d->iothread = disk->iothread;
+	d->limits = disk->limits;
+}
+
+/* Starts to plug. `fd` is taken over. `disk` has what only disks have, else NULL. */
 static void plug(struct hull_vmm *vm, const struct kind *kind, const char *name, int fd, const char *detail,
-		 bool readonly, hull_vmm_done_fn done, void *data)
+		 const struct hull_disk *disk, hull_vmm_done_fn done, void *data)
 {
 	struct hull_qemu_op *op = hull_qemu_op_new(vm, done, data, "plug %s %.32s", kind->name, name);
 	struct stat st;
@@ -270,8 +350,9 @@ static void plug(struct hull_vmm *vm, const struct kind *kind, const char *name,
 		snprintf(d->id, sizeof(d->id), "%s-%s", kind->name, name);
 		d->port = (unsigned)port;
 		d->fdset = ++vm->serial_number;
-		d->readonly = readonly;
 		d->is_block_device = S_ISBLK(st.st_mode);
+		if (disk)
+			take_disk_options(d, disk);
 		d->detail = detail ? hull_strdup(detail) : NULL;
 		d->next = vm->devices;
 		vm->devices = d;
@@ -310,19 +391,19 @@ void hull_qemu_add_disk(struct hull_vmm *vm, const struct hull_disk *disk, hull_
 				    fd < 0 ? strerror(-fd) : "the serial is longer than 20 bytes");
 		return;
 	}
-	plug(vm, &disk_kind, disk->id, fd, disk->serial, disk->readonly, done, data);
+	plug(vm, &disk_kind, disk->id, fd, disk->serial, disk, done, data);
 }
 
 void hull_qemu_add_nic(struct hull_vmm *vm, const struct hull_nic *nic, hull_vmm_done_fn done, void *data)
 {
-	plug(vm, &nic_kind, nic->id, fcntl(nic->tap_fd, F_DUPFD_CLOEXEC, 3), nic->mac, false, done, data);
+	plug(vm, &nic_kind, nic->id, fcntl(nic->tap_fd, F_DUPFD_CLOEXEC, 3), nic->mac, NULL, done, data);
 }
 
 void hull_qemu_add_share(struct hull_vmm *vm, int share_fd, const char *tag, hull_vmm_done_fn done, void *data)
 {
 	char name[16];
 	snprintf(name, sizeof(name), "%u", ++vm->serial_number);
-	plug(vm, &share_kind, name, share_fd, tag, false, done, data);
+	plug(vm, &share_kind, name, share_fd, tag, NULL, done, data);
 }
 
 /* QEMU passed the request on; DEVICE_DELETED says when the guest has let go, and may have said so already. */

@@ -58,11 +58,20 @@ struct hull_vmm_events {
 
 typedef void (*hull_vmm_done_fn)(void *data, const struct hull_error *err);   /* err NULL: done */
 
+/* Per second; 0: no limit. */
+struct hull_io_limits {
+	uint64_t read_bps, write_bps, read_iops, write_iops;
+};
+
 struct hull_disk {
 	const char *id;                /* [a-z0-9-]{1,32} */
 	int fd;                        /* opened by the caller with the wanted access; borrowed during the call */
 	bool readonly;
 	const char *serial;            /* what the guest finds it by; at most 20 bytes */
+	bool direct;                   /* past the host's page cache; flushes reach the disk either way */
+	bool discard;                  /* what the guest discards is given back on the host */
+	bool iothread;                 /* a thread of its own in the VMM */
+	struct hull_io_limits limits;
 };
 
 struct hull_nic {

@@ -523,7 +523,7 @@ SH
 	if [ "$("$HULL" env --json | jq -r .guest.flavour)" = tuned ]; then
 		seen 'acl: ok'
 		[ "$(stat -c %a "$BUNDLE/rootfs/w/acl.d/inherits")" = 640 ]
-		getfacl -cp "$BUNDLE/rootfs/w/acl.d/inherits" | grep -q '^user:1:r-x'
+		getfacl -cnp "$BUNDLE/rootfs/w/acl.d/inherits" | grep -q '^user:1:r-x'
 	else
 		seen 'acl: Operation not supported'
 		[ "$(stat -c %a "$BUNDLE/rootfs/w/acl.d/inherits")" = 644 ]

@@ -164,12 +164,28 @@ static void add_rootfs(struct fixture *f, const char *id, const char *source, bo
 		fail_msg("%s", err.message);
 }
 
-static void add_mount(struct fixture *f, unsigned index, const char *source, bool is_directory, bool readonly)
+/* Adds a volume that is expected to be at `path`. */
+static void add_volume(struct fixture *f, const char *id, const char *source, bool readonly, const char *path)
 {
 	struct hull_error err = HULL_ERROR_INIT;
 	_cleanup_close_ int fd = clone_of(source);
-	if (hull_share_add_mount(f->share, "web", index, fd, is_directory, readonly, &err) < 0)
+	_cleanup_free_ char *at = NULL;
+	if (hull_share_add_volume(f->share, id, fd, readonly, &at, &err) < 0)
 		fail_msg("%s", err.message);
+	assert_string_equal(at, path);
+}
+
+/* Removes a container, and says which volumes went with it. */
+static int remove_container(struct fixture *f, const char *id, char gone[static 64])
+{
+	struct hull_error err = HULL_ERROR_INIT;
+	struct hull_strv list = { 0 };
+	int r = hull_share_remove(f->share, id, &list, &err);
+	gone[0] = '\0';
+	for (size_t i = 0; i < list.n; i++)
+		snprintf(gone + strlen(gone), 64 - strlen(gone), "%s ", list.v[i]);
+	hull_strv_clear(&list);
+	return r;
 }
 
 /* Mounts that come after virtiofsd reach it, with the attributes of the host's side. */
@@ -183,21 +199,21 @@ static void test_mounts(void **state)
 	assert_string_equal(seen(f, "web/rootfs/hello"), "words");
 	assert_int_equal(flags_of(f, "web/rootfs"), ST_NOSUID | ST_NODEV | ST_NOEXEC);
 
-	add_mount(f, 0, f->source, true, true);
-	assert_string_equal(seen(f, "web/mounts/0/hello"), "words");
-	assert_int_equal(flags_of(f, "web/mounts/0"), ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC);
+	add_volume(f, "web", f->source, true, ":volumes/1");
+	assert_string_equal(seen(f, ":volumes/1/hello"), "words");
+	assert_int_equal(flags_of(f, ":volumes/1"), ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC);
 
 	snprintf(file, sizeof(file), "%s/hello", f->source);
-	add_mount(f, 1, file, false, true);
-	assert_string_equal(seen(f, "web/mounts/1"), "words");
-	assert_int_equal(flags_of(f, "web/mounts/1"), ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC);
+	add_volume(f, "web", file, true, ":volumes/2");
+	assert_string_equal(seen(f, ":volumes/2"), "words");
+	assert_int_equal(flags_of(f, ":volumes/2"), ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC);
 
 	/* Writes go through where they may, and what the host writes shows. */
 	_cleanup_free_ char *rw = hull_asprintf("%s/web/rootfs/new", f->root);
-	_cleanup_free_ char *ro = hull_asprintf("%s/web/mounts/0/new", f->root);
+	_cleanup_free_ char *ro = hull_asprintf("%s/:volumes/1/new", f->root);
 	assert_int_equal(hull_file_replace(AT_FDCWD, ro, "x", 1, 0644), -EROFS);
 	assert_int_equal(hull_file_replace(AT_FDCWD, rw, "x", 1, 0644), 0);
-	assert_string_equal(seen(f, "web/mounts/0/new"), "x");
+	assert_string_equal(seen(f, ":volumes/1/new"), "x");
 
 	/* The clone in our hands was detached again, and the source is what it was. */
 	struct statvfs vfs;
@@ -229,7 +245,7 @@ static void test_root_is_readonly(void **state)
 static void test_submounts(void **state)
 {
 	struct fixture *f = *state;
-	struct hull_error err = HULL_ERROR_INIT;
+	char gone_volumes[64];
 	_cleanup_free_ char *sub = hull_asprintf("%s/sub", f->source);
 
 	/* The source is a shared mount, as on most hosts: a clone of it starts as its peer. */
@@ -243,7 +259,7 @@ static void test_submounts(void **state)
 	assert_string_equal(seen(f, "web/rootfs/sub/inner"), "deep");
 	assert_int_equal(flags_of(f, "web/rootfs/sub"), ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC);
 
-	assert_int_equal(hull_share_remove(f->share, "web", &err), 0);
+	assert_int_equal(remove_container(f, "web", gone_volumes), 0);
 	_cleanup_free_ char *inner = hull_asprintf("%s/inner", sub);
 	assert_int_equal(access(inner, F_OK), 0);
 	assert_int_equal(umount(sub), 0);
@@ -253,13 +269,13 @@ static void test_submounts(void **state)
 static void test_remove(void **state)
 {
 	struct fixture *f = *state;
-	struct hull_error err = HULL_ERROR_INIT;
+	char gone_volumes[64];
 
 	find_root(f);
 	add_rootfs(f, "web", f->source, false);
-	add_mount(f, 7, f->source, true, false);
+	add_volume(f, "web", f->source, false, ":volumes/1");
 	add_rootfs(f, "db", f->source, false);
-	assert_int_equal(hull_share_remove(f->share, "web", &err), 0);
+	assert_int_equal(remove_container(f, "web", gone_volumes), 0);
 	_cleanup_free_ char *gone = hull_asprintf("%s/web", f->root);
 	assert_int_equal(access(gone, F_OK), -1);
 	assert_string_equal(seen(f, "db/rootfs/hello"), "words");
@@ -267,12 +283,40 @@ static void test_remove(void **state)
 	_cleanup_free_ char *file = hull_asprintf("%s/hello", f->source);
 	assert_int_equal(access(file, F_OK), 0);
 
-	assert_int_equal(hull_share_remove(f->share, "web", &err), 0);
-	assert_int_equal(hull_share_remove(f->share, "never", &err), 0);
-	assert_int_equal(hull_share_remove(f->share, "../etc", &err), -EINVAL);
+	assert_int_equal(remove_container(f, "web", gone_volumes), 0);
+	assert_int_equal(remove_container(f, "never", gone_volumes), 0);
+	assert_int_equal(remove_container(f, "../etc", gone_volumes), -EINVAL);
 	/* The name can be used again. */
 	add_rootfs(f, "web", f->source, false);
 	assert_string_equal(seen(f, "web/rootfs/hello"), "words");
+}
+
+/* What several containers have is there once, and as long as one of them has it. */
+static void test_volumes_are_shared(void **state)
+{
+	struct fixture *f = *state;
+	char gone[64];
+	_cleanup_free_ char *ro = hull_asprintf("%s/ro", f->source);
+
+	find_root(f);
+	add_volume(f, "a", f->source, false, ":volumes/1");
+	add_volume(f, "b", f->source, false, ":volumes/1");
+	add_volume(f, "b", f->source, true, ":volumes/1");     /* the guest keeps it from writing */
+	assert_int_equal(remove_container(f, "a", gone), 0);
+	assert_string_equal(gone, "");
+	assert_string_equal(seen(f, ":volumes/1/hello"), "words");
+	assert_int_equal(remove_container(f, "b", gone), 0);
+	assert_string_equal(gone, ":volumes/1 ");
+
+	/* A read-only one does not become writable, neither for who asks for that nor by what the host mounted read-only. */
+	add_volume(f, "a", f->source, true, ":volumes/2");
+	add_volume(f, "b", f->source, false, ":volumes/3");
+	assert_int_equal(flags_of(f, ":volumes/2") & ST_RDONLY, ST_RDONLY);
+	assert_int_equal(mkdir(ro, 0755), 0);
+	assert_int_equal(mount(f->source, ro, NULL, MS_BIND, NULL), 0);
+	assert_int_equal(mount(NULL, ro, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL), 0);
+	add_volume(f, "b", ro, false, ":volumes/2");
+	assert_int_equal(umount(ro), 0);
 }
 
 static void test_refused(void **state)
@@ -287,8 +331,10 @@ static void test_refused(void **state)
 	assert_int_equal(hull_share_add_rootfs(f->share, "web", again, false, &err), -EEXIST);
 	assert_non_null(strstr(err.message, "share/web/rootfs"));
 	/* Not a mount: refused, and the mount point is not left behind. */
-	assert_true(hull_share_add_mount(f->share, "web", 0, file, false, false, &err) < 0);
-	assert_int_equal(hull_share_add_mount(f->share, "web", 0, again, true, false, &err), 0);
+	_cleanup_free_ char *path = NULL;
+	assert_true(hull_share_add_volume(f->share, "web", file, false, &path, &err) < 0);
+	assert_null(path);
+	assert_int_equal(hull_share_add_volume(f->share, "web", again, false, &path, &err), 0);
 	assert_true(hull_mount_clone("/no/such/path", true, &err) < 0);
 	assert_int_equal(err.code, ENOENT);
 }
@@ -461,7 +507,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_features),
-		TEST(test_mounts), TEST(test_root_is_readonly), TEST(test_submounts), TEST(test_remove), TEST(test_refused),
+		TEST(test_mounts), TEST(test_root_is_readonly), TEST(test_submounts), TEST(test_remove), TEST(test_volumes_are_shared), TEST(test_refused),
 		TEST(test_mount_of_another_namespace), TEST(test_killed), TEST(test_supervisor_killed), TEST(test_start_fails),
 	};
 	if (geteuid() != 0 || access(VIRTIOFSD, X_OK) < 0)

@@ -201,7 +201,9 @@ static void test_disks(void **state)
 	_cleanup_close_ int readonly_fd = open(hull_fd_path(fd2, path), O_RDONLY | O_CLOEXEC);
 	struct vmm_answer added = { 0 }, added_ro = { 0 }, twice = { 0 }, refused = { 0 }, full = { 0 };
 	struct vmm_answer removed = { 0 }, again = { 0 }, absent = { 0 };
-	struct hull_disk data = { "data", fd, false, "serial-data" }, ro = { "ro", fd2, true, "serial-ro" };
+	struct hull_disk data = { "data", fd, false, "serial-data", .discard = true, .iothread = true,
+				  .limits = { .read_bps = 100 << 20, .write_iops = 1000 } };
+	struct hull_disk ro = { "ro", fd2, true, "serial-ro" };
 	struct hull_disk wrong = { "wrong", readonly_fd, false, NULL }, third = { "third", fd, true, NULL };
 
 	g->config.hotplug_ports = 2;
