@@ -192,6 +192,8 @@ static int add_mount(struct creation *c, unsigned index, struct hull_error *err)
 	out->index = index;
 	out->is_directory = S_ISDIR(st.st_mode);
 	out->readonly = (m->flags & MS_RDONLY) || (m->rec_attr_set & MOUNT_ATTR_RDONLY);
+	out->follows_host = m->propagation & MS_SLAVE;
+	out->is_recursive = m->is_recursive;
 	c->mount_pointers[c->n_mounts++] = out;
 	return 0;
 }

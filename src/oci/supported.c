@@ -5,6 +5,7 @@
  */
 #include <seccomp.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -56,6 +57,13 @@ static int check_mounts(const struct hull_oci_spec *spec, struct hull_error *err
 		if (m->idmap || m->ridmap)
 			return hull_error_set(err, ENOTSUP, "mounts[%zu]: id-mapped mounts are not supported: the VM's shared file "
 					      "system cannot map ids", i);
+		if (m->is_bind && (m->propagation & MS_SHARED))
+			return hull_error_set(err, ENOTSUP, "mounts[%zu]: propagation \"%sshared\" (Kubernetes: Bidirectional) is not supported: what "
+					      "is mounted in the VM cannot appear on the host", i, m->propagation & MS_REC ? "r" : "");
+		if (m->is_bind && (m->propagation & MS_SLAVE) && ((m->flags & MS_RDONLY) || (m->rec_attr_set & MOUNT_ATTR_RDONLY)))
+			return hull_error_set(err, ENOTSUP, "mounts[%zu]: propagation \"%sslave\" (Kubernetes: HostToContainer) of a read-only mount "
+					      "is not supported: what the host mounts there later would be writable for the VM", i,
+					      m->propagation & MS_REC ? "r" : "");
 		if (!m->is_bind && m->type && strcmp(m->type, "overlay") == 0)
 			return hull_error_set(err, ENOTSUP, "mounts[%zu]: type overlay is not supported (podman: volumes with :O, "
 					      "--mount type=image): its directories are the host's, which the VM does not have", i);

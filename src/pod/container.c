@@ -333,8 +333,12 @@ static int fill_share(struct hull_container *c, const Hull__Pod__V1__CreateReque
 	/* Writable on the host even if root.readonly: docs/adr/0004. */
 	if (!hull_disks_has_rootfs(c))
 		r = hull_share_add_rootfs(share, c->id, *fds++, false, err);
-	for (size_t i = 0; r == 0 && i < m->n_mounts; i++)
-		r = hull_share_add_volume(share, c->id, fds[i], m->mounts[i]->readonly, &volumes[i], err);
+	for (size_t i = 0; r == 0 && i < m->n_mounts; i++) {
+		const struct hull_volume_options options = {
+			.readonly = m->mounts[i]->readonly, .follows_host = m->mounts[i]->follows_host, .recursive = m->mounts[i]->is_recursive,
+		};
+		r = hull_share_add_volume(share, c->id, fds[i], &options, &volumes[i], err);
+	}
 	return r;
 }
 

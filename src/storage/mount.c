@@ -33,15 +33,16 @@ int hull_share_enter_namespace(struct hull_error *err)
 	return 0;
 }
 
-int hull_mount_confine(int mount_fd, bool readonly)
+int hull_mount_confine(int mount_fd, bool readonly, bool follows_host)
 {
 	/*
 	 * Private: a clone of a shared mount is its peer, and to detach a tree of peers takes the mounts below the
-	 * original away as well. It also keeps later mounts of the host, which would come without these attributes, out.
+	 * original away as well. It also keeps later mounts of the host, which would come without these attributes, out. A slave
+	 * takes nothing away either, and lets them in.
 	 */
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | (readonly ? MOUNT_ATTR_RDONLY : 0),
-		.propagation = MS_PRIVATE,
+		.propagation = follows_host ? MS_SLAVE : MS_PRIVATE,
 	};
 	return mount_setattr(mount_fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0 ? -errno : 0;
 }

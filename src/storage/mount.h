@@ -7,10 +7,11 @@
 
 /*
  * Gives a detached mount tree the attributes of everything that virtiofsd sees: nosuid, nodev, noexec, private,
- * and read-only when asked for. Covers what is mounted below it too. 0 or -errno.
+ * and read-only when asked for. Covers what is mounted below it too. With `follows_host` what the host mounts below it later
+ * appears as well, with the host's attributes. 0 or -errno.
  * Source: mount_setattr(2).
  */
-int hull_mount_confine(int mount_fd, bool readonly);
+int hull_mount_confine(int mount_fd, bool readonly, bool follows_host);
 
 /* Puts a detached mount at `path` below `dirfd`. 0 or -errno. Source: move_mount(2). */
 int hull_mount_attach(int mount_fd, int dirfd, const char *path);

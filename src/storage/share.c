@@ -182,7 +182,7 @@ int hull_share_make_dir(const struct hull_share *share, const char *path, struct
 }
 
 int hull_share_attach(const struct hull_share *share, int mount_fd, const char *path, bool is_directory, bool readonly,
-		      struct hull_error *err)
+		      bool follows_host, struct hull_error *err)
 {
 	int r;
 	if (is_directory)
@@ -192,7 +192,7 @@ int hull_share_attach(const struct hull_share *share, int mount_fd, const char *
 	if (r < 0)
 		return hull_error_errno(err, errno, "make share/%s", path);
 
-	r = hull_mount_confine(mount_fd, readonly);
+	r = hull_mount_confine(mount_fd, readonly, follows_host);
 	if (r < 0)
 		hull_error_errno(err, r, "set the attributes of the mount for share/%s", path);
 	if (r == 0) {
@@ -214,7 +214,7 @@ int hull_share_add_rootfs(struct hull_share *share, const char *container_id, in
 	if (r < 0)
 		return r;
 	_cleanup_free_ char *path = hull_asprintf("%s/rootfs", container_id);
-	return hull_share_attach(share, mount_fd, path, true, readonly, err);
+	return hull_share_attach(share, mount_fd, path, true, readonly, false, err);
 }
 
 /* Detaches every mount that is directly in share/`path`. */

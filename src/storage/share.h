@@ -52,12 +52,18 @@ unsigned long hull_share_files_max(const struct hull_share *share);
 int hull_share_add_rootfs(struct hull_share *share, const char *container_id, int mount_fd, bool readonly,
 			  struct hull_error *err);
 
+struct hull_volume_options {
+	bool readonly;
+	bool follows_host;             /* what the host mounts below it later shows */
+	bool recursive;                /* the descriptor holds what is mounted below it */
+};
+
 /*
  * Attaches a detached mount (a directory, or a single file) as a volume, unless the pod has it already. `mount_fd` is borrowed.
  * *ret_path is its place relative to the share's root; the caller frees it.
  */
-int hull_share_add_volume(struct hull_share *share, const char *container_id, int mount_fd, bool readonly,
-			  char **ret_path, struct hull_error *err);
+int hull_share_add_volume(struct hull_share *share, const char *container_id, int mount_fd,
+			  const struct hull_volume_options *options, char **ret_path, struct hull_error *err);
 
 /*
  * Begins to watch what the host changes in volumes, the ones that are there and those that come (storage/volume_watch.h).

@@ -25,7 +25,7 @@ int hull_share_make_dir(const struct hull_share *share, const char *path, struct
 
 /* Makes the mount point, then confines and attaches the mount. Undoes the mount point when that fails. */
 int hull_share_attach(const struct hull_share *share, int mount_fd, const char *path, bool is_directory, bool readonly,
-		      struct hull_error *err);
+		      bool follows_host, struct hull_error *err);
 
 /* The container has no volumes any more: detaches what nobody else has, and adds the paths of those to *ret_gone. */
 int hull_volumes_leave(struct hull_share *share, const char *container_id, struct hull_strv *ret_gone);

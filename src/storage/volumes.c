@@ -21,7 +21,8 @@ struct hull_volume {
 	char *path;                    /* in the share */
 	dev_t dev;
 	ino_t ino;
-	bool is_directory, readonly;
+	bool is_directory;
+	struct hull_volume_options options;    /* readonly: in fact */
 	int root_fd;                   /* of the mount in the share, while it is watched */
 	struct hull_strv users;        /* container ids, one for each mount */
 };
@@ -30,20 +31,27 @@ struct hull_volume {
  * A read-only mount may use a writable volume that the pod has anyway: what its own containers must not write is then for the guest
  * to see to, as whoever has taken the guest over has the volume. Not the other way round.
  */
-static struct hull_volume *find(const struct hull_share *share, const struct stat *st, bool asked_readonly, bool is_readonly)
+static bool is_same(const struct hull_volume *v, const struct stat *st, const struct hull_volume_options *asked, bool is_readonly)
 {
-	for (struct hull_volume *v = share->volumes; v; v = v->next)
-		if (v->dev == st->st_dev && v->ino == st->st_ino && v->is_directory == S_ISDIR(st->st_mode) &&
-		    (v->readonly ? is_readonly : asked_readonly || !is_readonly))
-			return v;
-	return NULL;
+	return v->dev == st->st_dev && v->ino == st->st_ino && v->is_directory == S_ISDIR(st->st_mode) &&
+	       v->options.follows_host == asked->follows_host && v->options.recursive == asked->recursive &&
+	       (v->options.readonly ? is_readonly : asked->readonly || !is_readonly);
+}
+
+static struct hull_volume *find(const struct hull_share *share, const struct stat *st, const struct hull_volume_options *asked,
+				bool is_readonly)
+{
+	struct hull_volume *v = share->volumes;
+	while (v && !is_same(v, st, asked, is_readonly))
+		v = v->next;
+	return v;
 }
 
 static void watch_volume(struct hull_share *share, struct hull_volume *v)
 {
 	v->root_fd = openat(share->served_fd, v->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (v->root_fd >= 0)
-		hull_volume_watch_add(share->watch, v->path, v->root_fd, v->readonly);
+		hull_volume_watch_add(share->watch, v->path, v->root_fd, v->options.readonly);
 }
 
 static void unwatch_volume(struct hull_share *share, struct hull_volume *v)
@@ -86,27 +94,28 @@ static void volume_free(struct hull_volume *v)
 	free(v);
 }
 
-int hull_share_add_volume(struct hull_share *share, const char *container_id, int mount_fd, bool readonly,
-			  char **ret_path, struct hull_error *err)
+int hull_share_add_volume(struct hull_share *share, const char *container_id, int mount_fd,
+			  const struct hull_volume_options *options, char **ret_path, struct hull_error *err)
 {
 	struct stat st;
 	struct statvfs vfs;
 	if (fstat(mount_fd, &st) < 0 || fstatvfs(mount_fd, &vfs) < 0)
 		return hull_error_errno(err, errno, "look at the volume");
 	/* What the host has mounted read-only is read-only, though nothing says so to the guest. */
-	bool is_readonly = readonly || (vfs.f_flag & ST_RDONLY);
-	struct hull_volume *v = find(share, &st, readonly, is_readonly);
+	bool is_readonly = options->readonly || (vfs.f_flag & ST_RDONLY);
+	struct hull_volume *v = find(share, &st, options, is_readonly);
 	if (!v) {
 		int r = hull_share_make_dir(share, VOLUMES_DIR, err);
 		if (r < 0)
 			return r;
 		_cleanup_free_ char *path = hull_asprintf(VOLUMES_DIR "/%u", ++share->volume_number);
-		r = hull_share_attach(share, mount_fd, path, S_ISDIR(st.st_mode), readonly, err);
+		r = hull_share_attach(share, mount_fd, path, S_ISDIR(st.st_mode), options->readonly, options->follows_host, err);
 		if (r < 0)
 			return r;
 		v = hull_new(struct hull_volume, 1);
 		*v = (struct hull_volume){ .next = share->volumes, .path = TAKE_PTR(path), .dev = st.st_dev, .ino = st.st_ino,
-					   .is_directory = S_ISDIR(st.st_mode), .readonly = is_readonly, .root_fd = -1 };
+					   .is_directory = S_ISDIR(st.st_mode), .options = *options, .root_fd = -1 };
+		v->options.readonly = is_readonly;
 		share->volumes = v;
 		if (share->watch)
 			watch_volume(share, v);

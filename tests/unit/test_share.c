@@ -170,7 +170,7 @@ static void add_volume(struct fixture *f, const char *id, const char *source, bo
 	struct hull_error err = HULL_ERROR_INIT;
 	_cleanup_close_ int fd = clone_of(source);
 	_cleanup_free_ char *at = NULL;
-	if (hull_share_add_volume(f->share, id, fd, readonly, &at, &err) < 0)
+	if (hull_share_add_volume(f->share, id, fd, &(struct hull_volume_options){ .readonly = readonly, .recursive = true }, &at, &err) < 0)
 		fail_msg("%s", err.message);
 	assert_string_equal(at, path);
 }
@@ -308,14 +308,23 @@ static void test_volumes_are_shared(void **state)
 	assert_int_equal(remove_container(f, "b", gone), 0);
 	assert_string_equal(gone, ":volumes/1 ");
 
+	/* With and without what is mounted below are two. */
+	add_volume(f, "a", f->source, false, ":volumes/2");
+	_cleanup_close_ int flat_fd = clone_of(f->source);
+	_cleanup_free_ char *flat = NULL;
+	struct hull_error err = HULL_ERROR_INIT;
+	assert_int_equal(hull_share_add_volume(f->share, "a", flat_fd, &(struct hull_volume_options){ 0 }, &flat, &err), 0);
+	assert_string_equal(flat, ":volumes/3");
+	assert_int_equal(remove_container(f, "a", gone), 0);
+
 	/* A read-only one does not become writable, neither for who asks for that nor by what the host mounted read-only. */
-	add_volume(f, "a", f->source, true, ":volumes/2");
-	add_volume(f, "b", f->source, false, ":volumes/3");
-	assert_int_equal(flags_of(f, ":volumes/2") & ST_RDONLY, ST_RDONLY);
+	add_volume(f, "a", f->source, true, ":volumes/4");
+	add_volume(f, "b", f->source, false, ":volumes/5");
+	assert_int_equal(flags_of(f, ":volumes/4") & ST_RDONLY, ST_RDONLY);
 	assert_int_equal(mkdir(ro, 0755), 0);
 	assert_int_equal(mount(f->source, ro, NULL, MS_BIND, NULL), 0);
 	assert_int_equal(mount(NULL, ro, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL), 0);
-	add_volume(f, "b", ro, false, ":volumes/2");
+	add_volume(f, "b", ro, false, ":volumes/4");
 	assert_int_equal(umount(ro), 0);
 }
 
@@ -331,10 +340,11 @@ static void test_refused(void **state)
 	assert_int_equal(hull_share_add_rootfs(f->share, "web", again, false, &err), -EEXIST);
 	assert_non_null(strstr(err.message, "share/web/rootfs"));
 	/* Not a mount: refused, and the mount point is not left behind. */
+	const struct hull_volume_options options = { 0 };
 	_cleanup_free_ char *path = NULL;
-	assert_true(hull_share_add_volume(f->share, "web", file, false, &path, &err) < 0);
+	assert_true(hull_share_add_volume(f->share, "web", file, &options, &path, &err) < 0);
 	assert_null(path);
-	assert_int_equal(hull_share_add_volume(f->share, "web", again, false, &path, &err), 0);
+	assert_int_equal(hull_share_add_volume(f->share, "web", again, &options, &path, &err), 0);
 	assert_true(hull_mount_clone("/no/such/path", true, &err) < 0);
 	assert_int_equal(err.code, ENOENT);
 }
