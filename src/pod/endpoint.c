@@ -53,6 +53,12 @@ static enum how adopt(int *fd, bool reading)
 		return HOW_DIRECT;
 	if (S_ISSOCK(st.st_mode))
 		return HOW_SOCKET;
+	/*
+	 * Lent as it is wanted. A named pipe must not be opened anew then: whoever opens one for reading hears of no end that came
+	 * before. Source: Linux, fs/pipe.c, fifo_open() and pipe_poll().
+	 */
+	if (S_ISFIFO(st.st_mode) && (fcntl(*fd, F_GETFL) & O_NONBLOCK))
+		return HOW_OWN;
 	/* Opening the pty multiplexer anew would make another pty. Source: Documentation/admin-guide/devices.txt, 5:2. */
 	bool ptmx = S_ISCHR(st.st_mode) && st.st_rdev == makedev(5, 2);
 	bool tty = S_ISCHR(st.st_mode) && !ptmx && isatty(*fd);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "shim/any.h"
+#include "shim/isulad.h"
 #include "shim/shim.h"
 
 /* As a process that SIGKILL ended. */
@@ -74,6 +75,8 @@ static void tell(struct shim_process *p)
 	event.exit_status = p->exit_status;
 	event.exited_at = &at;
 	shim_events_publish(t->shim->events, "/tasks/exit", "containerd.events.TaskExit", &event.base);
+	if (p->exec_id[0] == '\0')
+		shim_isulad_exit(&t->shim->host, t->id, p->exit_status);
 	while (p->waiters) {
 		struct shim_waiter *w = p->waiters;
 		p->waiters = w->next;

@@ -81,6 +81,11 @@ containerd_kill() {
 	eventually 10 is_over "$CD_PID"
 }
 
+# ctr in the background, so that its pid is in $!: ctr_start ARGS… &
+ctr_start() {
+	exec nsenter -t "$HOLDER" -n -m "$(dirname "$CD_BINARY")/ctr" --address "$CD/sock" "$@"
+}
+
 ctr() {
 	timeout -k 5 "${CALL_TIMEOUT:-120}" nsenter -t "$HOLDER" -n -m "$(dirname "$CD_BINARY")/ctr" --address "$CD/sock" "$@"
 }
