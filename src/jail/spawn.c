@@ -99,6 +99,21 @@ static int stage_namespaces(const struct hull_spawn *s, struct hull_stage *stage
 	return 0;
 }
 
+/*
+ * oom_score: containerd's service has a score of -999, and what the guest uses is the child's memory. Not with an error: it is about who goes
+ * first when the host has no memory left, and nothing of the jail.
+ */
+static void stage_oom_score(const struct hull_spawn *s)
+{
+	char sign = '0';
+	int fd = s->ordinary_oom_score ? open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC) : -1;
+	if (fd < 0)
+		return;
+	if (read(fd, &sign, 1) == 1 && sign == '-')
+		(void)!pwrite(fd, "0", 1, 0);
+	close(fd);
+}
+
 /* limits: core files, and as much memory, file size, descriptors and threads as the caller says. Never raises a limit. */
 static int stage_limits(const struct hull_spawn *s, struct hull_stage *stage)
 {
@@ -158,6 +173,7 @@ static int run_stages(const struct hull_spawn *s, int report_fd, struct hull_sta
 		r = stage_session(s, stage);
 	if (r == 0)
 		r = stage_namespaces(s, stage);
+	stage_oom_score(s);
 	if (r == 0)
 		r = hull_stage_root(s, stage);
 	if (r == 0)

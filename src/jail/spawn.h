@@ -23,6 +23,7 @@ struct hull_spawn {
 
 	bool die_with_parent;          /* SIGKILL when the thread that spawned ends; survives the change of uid */
 	bool new_session;
+	bool ordinary_oom_score;       /* an engine's protection from the out-of-memory killer is not passed on */
 	bool no_new_privs;             /* as drop_privileges does, without the rest of it */
 	bool keep_caps_as_other_users;  /* a root process that changes its effective user for a moment keeps its capabilities */
 

@@ -127,7 +127,7 @@ static int start_virtiofsd(struct hull_share *share, uv_loop_t *loop, const char
 		.path = path, .argv = args.v,
 		.stdin_fd = -1, .stdout_fd = -1,
 		.keep_fds = &listen_fd, .n_keep_fds = 1,
-		.die_with_parent = true, .new_session = true, .new_pid = true, .new_net = true, .new_ipc = true, .new_uts = true,
+		.die_with_parent = true, .ordinary_oom_score = true, .new_session = true, .new_pid = true, .new_net = true, .new_ipc = true, .new_uts = true,
 		.no_new_privs = true,
 		.keep_caps_as_other_users = true,
 	};

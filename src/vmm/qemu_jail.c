@@ -102,7 +102,7 @@ int hull_qemu_jail_start(uv_loop_t *loop, const struct hull_vm_config *config, c
 		.path = config->vmm_path, .argv = args.v,
 		.stdin_fd = -1, .stdout_fd = -1,
 		.keep_fds = keep, .n_keep_fds = sort_fds(fds, keep),
-		.die_with_parent = true, .new_session = true,
+		.die_with_parent = true, .new_session = true, .ordinary_oom_score = true,
 		.drop_privileges = true, .uid = config->run_as_uid, .gid = config->run_as_gid,
 		.extra_gid = kvm ? kvm_group() : 0,
 		.new_net = true, .new_ipc = true, .new_uts = true, .new_pid = true,

@@ -1,0 +1,115 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The shim as iSulad drives it: no address of an engine, a raw address as the answer, exit statuses through a FIFO.
+
+bats_require_minimum_version 1.5.0
+load lib.bash
+
+setup() {
+	setup_hull
+	export HULL_ROOT=$ROOT
+	STATE=$WORK/isulad
+	mkdir -p "$STATE"
+	make_bundle "$ID"
+}
+
+teardown() {
+	teardown_hull
+}
+
+shim() {
+	timeout 100 python3 "$BATS_TEST_DIRNAME/isulad.py" "$HULL_PREFIX/bin/containerd-shim-hull-v2" "$@"
+}
+
+# A bundle with its FIFOs and the exit FIFO of the supervisor: make_bundle ID [JQ]
+make_bundle() {
+	mkdir -p "$WORK/$1" "$STATE/$1"
+	mkfifo "$WORK/$1/in" "$WORK/$1/out" "$WORK/$1/err" "$STATE/$1/exit_fifo"
+	jq --arg root "$BUNDLE/rootfs" "${2:-.} | .root.path = \$root" <"$BUNDLE/config.json" >"$WORK/$1/config.json"
+}
+
+# What iSulad's supervisor reads: the first int in the FIFO.
+exit_of() {
+	timeout 30 python3 -c 'import struct,sys; print(struct.unpack("i", open(sys.argv[1], "rb").read(4))[0])' "$STATE/$1/exit_fifo"
+}
+
+nothing_of_shims() {
+	! pgrep -f -- "containerd-shim-hull-v2.*$ROOT" && [ -z "$(ls "$ROOT/s" 2>/dev/null)" ]
+}
+
+@test "isulad: a container from start to shutdown" {
+	args sh -c 'echo hello; cat; exit 12'
+	make_bundle two
+	address=$(shim start "$WORK/two" two "$STATE")
+	[[ "$address" = unix:///* ]]
+	[ "$(cat "$WORK/two/address")" = "$address" ]
+	exit_of two >"$WORK/exit" 3>&- &
+	pid=$(shim create "$address" "$WORK/two" two)
+	[ "$(cat "/proc/$pid/comm")" = hull-standin ]
+	[ "$(shim state "$address" two)" = created ]
+	cat "$WORK/two/out" >"$WORK/output" 3>&- &
+	cat "$WORK/two/err" >/dev/null 3>&- &
+	[ "$(shim begin "$address" two)" = "$pid" ]
+	eventually 10 grep -q hello "$WORK/output"
+	# Its end of stdin never comes: iSulad closes it with the container.
+	echo input >"$WORK/two/in"
+	eventually 10 grep -q input "$WORK/output"
+	shim kill "$address" two 9
+	[ "$(shim wait "$address" two)" = 137 ]
+	eventually 10 eval '[ "$(cat "$WORK/exit")" = 137 ]'
+	[ "$(shim state "$address" two)" = stopped ]
+	[ "$(shim delete "$address" two)" = 137 ]
+	shim shutdown "$address" two
+	eventually 10 nothing_of_shims
+}
+
+@test "isulad: exec with its status" {
+	args sleep 3600
+	make_bundle two
+	address=$(shim start "$WORK/two" two "$STATE")
+	shim create "$address" "$WORK/two" two
+	shim begin "$address" two
+	cd "$WORK"
+	mkfifo e.in e.out e.err
+	cat e.out >"$WORK/output" 3>&- &
+	cat e.err >/dev/null 3>&- &
+	shim exec "$address" two e sh -c 'echo from exec; exit 4'
+	shim begin "$address" two e
+	[ "$(shim wait "$address" two e)" = 4 ]
+	eventually 10 grep -q 'from exec' "$WORK/output"
+	[ "$(shim delete "$address" two e)" = 4 ]
+	run shim wait "$address" two nobody
+	[ "$status" -ne 0 ]
+	[[ "$output" = *"code 5:"* ]]
+	shim kill "$address" two 9
+	shim wait "$address" two
+	shim delete "$address" two
+	shim shutdown "$address" two
+	eventually 10 nothing_of_shims
+}
+
+@test "isulad: a pod by the annotations of dockershim" {
+	args sleep 3600
+	make_bundle pod '.annotations["io.kubernetes.docker.type"] = "podsandbox"'
+	make_bundle app '.annotations["io.kubernetes.docker.type"] = "container" | .annotations["io.kubernetes.sandbox.id"] = "pod"'
+	run shim start "$WORK/app" app "$STATE"
+	[ "$status" -ne 0 ]
+	[[ "$output" = *"pod isula+pod is not running"* ]]
+	address=$(shim start "$WORK/pod" pod "$STATE")
+	shim create "$address" "$WORK/pod" pod
+	shim begin "$address" pod
+	[ "$(shim start "$WORK/app" app "$STATE")" = "$address" ]
+	shim create "$address" "$WORK/app" app
+	shim begin "$address" app
+	exit_of app >"$WORK/exit" 3>&- &
+	shim kill "$address" pod 9
+	[ "$(shim wait "$address" app)" = 137 ]
+	eventually 10 eval '[ "$(cat "$WORK/exit")" = 137 ]'
+	shim delete "$address" app
+	# Not while the sandbox container is known.
+	shim shutdown "$address" app
+	[ "$(shim state "$address" pod)" = stopped ]
+	shim delete "$address" pod
+	shim shutdown "$address" pod
+	eventually 10 nothing_of_shims
+}
