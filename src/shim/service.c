@@ -60,7 +60,11 @@ static void handle_wait(struct hull_rpc_request *request, const ProtobufCMessage
 		shim_process_add_waiter(p, request);
 }
 
-/* The processes are in the VM; what the host has is the stand-in, which also stands for what is exec'd. */
+/*
+ * The processes are in the VM; what the host has is the stand-in, which also stands for what is exec'd. Also when it has ended: a containerd
+ * that was restarted takes a shim without processes for a leaked one and deletes the task, exit status and all. Source: containerd 2.x,
+ * core/runtime/v2/shim_manager.go.
+ */
 static void handle_pids(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data)
 {
 	const Hull__Containerd__ProcessRequest *m = (const Hull__Containerd__ProcessRequest *)message;
@@ -70,7 +74,7 @@ static void handle_pids(struct hull_rpc_request *request, const ProtobufCMessage
 	if (!t)
 		return;
 	info.pid = t->pid;
-	reply.n_processes = t->init->status == HULL__CONTAINERD__STATUS__STOPPED ? 0 : 1;
+	reply.n_processes = 1;
 	reply.processes = list;
 	hull_rpc_reply(request, &reply.base);
 }
