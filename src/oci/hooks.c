@@ -15,7 +15,19 @@ static const struct hull_json_field hook_fields[] = {
 	HULL_FIELD("timeout", hull_json_read_i32, HULL_AT(struct hull_oci_hook, timeout_s), .min = 1, .max = INT32_MAX),
 	HULL_FIELD_END,
 };
-static const struct hull_json_type hook_type = { .fields = hook_fields, .size = sizeof(struct hull_oci_hook) };
+
+/* Waits count milliseconds in an int: one of more than 24 days is none. */
+static int check_hook(const struct hull_json *v HULL_UNUSED, void *target)
+{
+	struct hull_oci_hook *hook = target;
+	if (hook->timeout_s > INT32_MAX / 1000)
+		hook->timeout_s = INT32_MAX / 1000;
+	return 0;
+}
+
+static const struct hull_json_type hook_type = {
+	.fields = hook_fields, .size = sizeof(struct hull_oci_hook), .check = check_hook,
+};
 
 #define HOOKS(name, member) \
 	HULL_FIELD(name, hull_json_read_objects, HULL_AT(struct hull_oci_spec, member.v), \

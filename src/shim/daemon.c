@@ -205,8 +205,8 @@ int shim_serve(const struct shim_args *args, struct hull_error *err)
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_DUMPABLE, 0);
 
-	uv_loop_init(&shim.loop);
-	int r = open_all(&shim, err);
+	int r = uv_loop_init(&shim.loop);
+	r = r < 0 ? hull_error_errno(err, r, "make an event loop") : open_all(&shim, err);
 	while (r == 0 && !shim.quit) {
 		uv_run(&shim.loop, UV_RUN_DEFAULT);
 		/* Only the pod and shim_quit() stop the loop. */

@@ -76,7 +76,7 @@ static int make_pod_dir(const struct starting *s, int *ret_dirfd, struct hull_er
 	int r = hull_rmtree(AT_FDCWD, dir);
 	if (r < 0)
 		return hull_error_errno(err, r, "remove what was left in %s", dir);
-	if (mkdir(dir, 0711) < 0)
+	if (mkdir(dir, 0700) < 0)
 		return hull_error_errno(err, errno, "make %s", dir);
 	*ret_dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return *ret_dirfd < 0 ? hull_error_errno(err, errno, "open %s", dir) : 0;
@@ -102,7 +102,7 @@ static int make_socket_path(const struct starting *s, char **ret, struct hull_er
 {
 	uint64_t random[2];
 	_cleanup_free_ char *dir = hull_asprintf("%s/s", s->root);
-	if (mkdir(dir, 0711) < 0 && errno != EEXIST)
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
 		return hull_error_errno(err, errno, "make %s", dir);
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return hull_error_set(err, EIO, "no random numbers");

@@ -89,6 +89,8 @@ static void mount_and_hook_fields(void **state HULL_UNUSED)
 	assert_string_equal(spec->create_container.v[0].path, "/usr/bin/c");
 	assert_string_equal(spec->start_container.v[1].path, "/usr/bin/e");
 	assert_string_equal(spec->poststart.v[0].path, "/usr/bin/f");
+	/* A month, as far as milliseconds fit into an int. */
+	assert_int_equal(spec->poststart.v[0].timeout_s, 2147483);
 	assert_string_equal(spec->poststop.v[0].path, "/usr/bin/g");
 	assert_int_equal(spec->poststop.v[0].timeout_s, 0);
 
