@@ -220,7 +220,9 @@ int hull_launch_standin(int socket_fd, int terminal_fd, const char *title, const
 static int order(struct hull_standin *s, char what, struct hull_error *err)
 {
 	struct hull_error answer = HULL_ERROR_INIT;
-	(void)!write(s->go_fd, &what, 1);
+	/* One that has not heard waits for its order, and is waited for here. */
+	if (write(s->go_fd, &what, 1) != 1)
+		return hull_error_errno(err, errno, "start the container's stand-in");
 	ssize_t n = read(s->report_fd, &answer, sizeof(answer));
 	bool gone = n != sizeof(answer);
 	if (gone && what == ORDER_RELEASE && n == 0)
