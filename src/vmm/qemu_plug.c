@@ -189,21 +189,21 @@ static struct json_object *share_device_args(const struct hull_qemu_device *d)
 
 /* A backend takes the named descriptor over; closefd then only matters when the backend was never made. */
 static const struct kind disk_kind = { "disk", {
-	{ "add-fd", fdset_args, "remove-fd", fdset_args },
+	{ "add-fd", fdset_args, "remove-fd", fdset_args, NULL },
 	{ "object-add", iothread_args, "object-del", id_args, wants_iothread },
 	{ "object-add", limits_args, "object-del", limits_id_args, wants_limits },
-	{ "blockdev-add", blockdev_args, "blockdev-del", node_args },
-	{ "device_add", disk_device_args, NULL, NULL },
+	{ "blockdev-add", blockdev_args, "blockdev-del", node_args, NULL },
+	{ "device_add", disk_device_args, NULL, NULL, NULL },
 } };
 static const struct kind nic_kind = { "nic", {
-	{ "getfd", fdname_args, "closefd", fdname_args },
-	{ "netdev_add", netdev_args, "netdev_del", id_args },
-	{ "device_add", nic_device_args, NULL, NULL },
+	{ "getfd", fdname_args, "closefd", fdname_args, NULL },
+	{ "netdev_add", netdev_args, "netdev_del", id_args, NULL },
+	{ "device_add", nic_device_args, NULL, NULL, NULL },
 } };
 static const struct kind share_kind = { "share", {
-	{ "getfd", fdname_args, "closefd", fdname_args },
-	{ "chardev-add", chardev_args, "chardev-remove", id_args },
-	{ "device_add", share_device_args, NULL, NULL },
+	{ "getfd", fdname_args, "closefd", fdname_args, NULL },
+	{ "chardev-add", chardev_args, "chardev-remove", id_args, NULL },
+	{ "device_add", share_device_args, NULL, NULL, NULL },
 } };
 
 static void device_free(struct hull_vmm *vm, struct hull_qemu_device *d)

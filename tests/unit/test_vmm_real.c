@@ -203,8 +203,8 @@ static void test_disks(void **state)
 	struct vmm_answer removed = { 0 }, again = { 0 }, absent = { 0 };
 	struct hull_disk data = { "data", fd, false, "serial-data", .discard = true, .iothread = true,
 				  .limits = { .read_bps = 100 << 20, .write_iops = 1000 } };
-	struct hull_disk ro = { "ro", fd2, true, "serial-ro" };
-	struct hull_disk wrong = { "wrong", readonly_fd, false, NULL }, third = { "third", fd, true, NULL };
+	struct hull_disk ro = { .id = "ro", .fd = fd2, .readonly = true, .serial = "serial-ro" };
+	struct hull_disk wrong = { .id = "wrong", .fd = readonly_fd }, third = { .id = "third", .fd = fd, .readonly = true };
 
 	g->config.hotplug_ports = 2;
 	vmm_guest_boot(g);
