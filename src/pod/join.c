@@ -127,6 +127,9 @@ static void search(const char *root, struct wanted *w, size_t n)
 
 static int refuse_foreign(const struct wanted *w, struct hull_error *err)
 {
+	if (w->is_host)
+		return hull_error_set(err, ENOTSUP, "config.json: linux.namespaces: %s: %s cannot be joined: it is the host's own %s namespace, "
+				      "and a VM is not in it", w->kind->name, w->path, w->kind->name);
 	return hull_error_set(err, ENOTSUP, "config.json: linux.namespaces: %s: %s cannot be joined: it is not that of a running container "
 			      "of Hull, so it is not in any VM; put containers that share namespaces into one pod", w->kind->name, w->path);
 }

@@ -616,6 +616,7 @@ PY
 		hull run -d --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1
 		sleep $i
 		run hull kill "$ID" KILL
+		echo "after $i s: $status: $output"
 		[ "$status" -eq 0 ] || [[ "$output" == *"container not running"* || "$output" == *"process already finished"* ]]
 		eventually 3 is_status "$ID" stopped
 		hull delete "$ID"

@@ -86,7 +86,7 @@ with_config() {
 	with_config '.mounts += [{"destination":"/x","type":"bind","source":"/tmp","options":["bind"],"uidMappings":[{"containerID":0,"hostID":1000,"size":1}],"gidMappings":[{"containerID":0,"hostID":1000,"size":1}]}]' 'mounts\[[0-9]+\].*(id-mapped|uidMappings)'
 	with_config '.linux.resources.rdma = {"mlx5_1":{"hcaHandles":3}}' 'linux\.resources\.rdma'
 	for ns in pid ipc uts; do
-		with_config "(.linux.namespaces[] | select(.type == \"$ns\")).path = \"/proc/1/ns/$ns\"" "linux\.namespaces: $ns: /proc/1/ns/$ns cannot be joined"
+		with_config "(.linux.namespaces[] | select(.type == \"$ns\")).path = \"/proc/$$/ns/$ns\"" "linux\.namespaces: $ns: /proc/$$/ns/$ns cannot be joined: it is the host's own"
 	done
 	config 'del(.hostname)'
 	for ns in pid ipc uts network mount; do
