@@ -19,8 +19,22 @@
 /* Of one directory; one that holds more has its subdirectories found by luck. Bounds the time in the loop. */
 #define ENTRIES_MAX 8192
 
+static void tell_limit(struct hull_volume_watch *watch)
+{
+	if (!watch->told_limit)
+		hull_log_warning("inotify: the pod's volumes have more than %u directories (hull.conf: watch_directories); "
+				 "changes on the host in the others wake nobody in the guest", watch->directories_max);
+	watch->told_limit = true;
+}
+
 void hull_volume_marks_queue(struct hull_volume_watch *watch, struct hull_watched_volume *volume, const char *path)
 {
+	/* A volume's root always has its turn. */
+	if (*path && watch->n_unwatched >= watch->directories_max) {
+		tell_limit(watch);
+		return;
+	}
+	watch->n_unwatched++;
 	struct hull_unwatched *u = hull_new(struct hull_unwatched, 1);
 	u->volume = volume;
 	u->path = hull_strdup(path);
@@ -31,10 +45,16 @@ void hull_volume_marks_queue(struct hull_volume_watch *watch, struct hull_watche
 /* Names come from the host's directories, which the guest can change under our hands: nothing leads out of the volume. */
 static int open_below(int root_fd, const char *path, int flags)
 {
-	struct open_how how = { .flags = (uint64_t)flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+	struct open_how how = { .flags = (uint64_t)flags | O_CLOEXEC | O_NOFOLLOW,
 				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS };
 	long fd = syscall(SYS_openat2, root_fd, *path ? path : ".", &how, sizeof(how));
 	return fd < 0 ? -errno : (int)fd;
+}
+
+bool hull_volume_marks_exists(const struct hull_watched_volume *volume, const char *path)
+{
+	_cleanup_close_ int fd = open_below(volume->root_fd, path, O_PATH);
+	return fd >= 0 || (fd != -ENOENT && fd != -ENOTDIR && fd != -ELOOP);
 }
 
 static int identify(int fd, struct hull_file_id *ret)
@@ -100,16 +120,13 @@ static void look_at(struct hull_volume_watch *watch, struct hull_watched_volume 
 {
 	struct stat st;
 	if (watch->directories >= watch->directories_max) {
-		if (!watch->told_limit)
-			hull_log_warning("inotify: the pod's volumes have more than %u directories (hull.conf: watch_directories); "
-					 "changes on the host in the others wake nobody in the guest", watch->directories_max);
-		watch->told_limit = true;
+		tell_limit(watch);
 		return;
 	}
 	if (is_watched(watch, volume, path))
 		return;
 	/* A volume that is a single file is its own root. */
-	_cleanup_close_ int fd = open_below(volume->root_fd, path, O_RDONLY | O_DIRECTORY);
+	_cleanup_close_ int fd = open_below(volume->root_fd, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
 	if (fd == -ENOTDIR && !*path)
 		fd = fcntl(volume->root_fd, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0 || fstat(fd, &st) < 0 || (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)))
@@ -127,6 +144,7 @@ bool hull_volume_marks_step(struct hull_volume_watch *watch)
 	if (!u)
 		return false;
 	watch->unwatched = u->next;
+	watch->n_unwatched--;
 	if (!watch->unwatched)
 		watch->unwatched_end = &watch->unwatched;
 	look_at(watch, u->volume, u->path);
@@ -163,6 +181,7 @@ void hull_volume_marks_forget(struct hull_volume_watch *watch, const struct hull
 			continue;
 		}
 		*at = u->next;
+		watch->n_unwatched--;
 		free(u->path);
 		free(u);
 	}

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -15,6 +14,8 @@
 #include "storage/volume_watch_internal.h"
 
 #define BUFFER_BYTES 4096
+/* In one turn of the loop: a guest that makes and removes directories without pause must not hold it. */
+#define READS_MAX 16
 /* An event may have several bits, each of which is a change; so may a name have several volumes. */
 #define BITS_MAX 7
 
@@ -63,8 +64,7 @@ static void split_mask(struct hull_volume_watch *watch, struct batch *batch, con
 	static const uint32_t appearing[] = { IN_MOVED_FROM, IN_DELETE, IN_CREATE, IN_MOVED_TO, IN_MODIFY, IN_ATTRIB, IN_CLOSE_WRITE };
 	static const uint32_t vanishing[] = { IN_CREATE, IN_MOVED_TO, IN_MODIFY, IN_ATTRIB, IN_CLOSE_WRITE, IN_MOVED_FROM, IN_DELETE };
 	_cleanup_free_ char *path = hull_asprintf("%s%s%s", w->path, *w->path && *name ? "/" : "", name);
-	struct stat st;
-	bool exists = *path == '\0' || fstatat(w->volume->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	bool exists = *path == '\0' || hull_volume_marks_exists(w->volume, path);
 	const uint32_t *order = exists ? appearing : vanishing;
 
 	for (size_t i = 0; i < BITS_MAX; i++) {
@@ -156,7 +156,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	(void)status;
 	(void)events;
 
-	while (batch.n + BITS_MAX * 2 <= HULL_VOLUME_CHANGES_MAX) {
+	for (int i = 0; i < READS_MAX && batch.n + BITS_MAX * 2 <= HULL_VOLUME_CHANGES_MAX; i++) {
 		ssize_t n = read(watch->fd, buffer, sizeof(buffer));
 		if (n <= 0)
 			break;

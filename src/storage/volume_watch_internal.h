@@ -50,13 +50,19 @@ struct hull_volume_watch {
 	struct hull_watched_volume *volumes;
 	struct hull_watched *watched;
 	struct hull_unwatched *unwatched, **unwatched_end;
+	unsigned n_unwatched;
 };
 
-/* volume_marks.c: adds `path` to those to be marked. */
+/*
+ * volume_marks.c: adds `path` to those to be marked, if it could be: a guest makes directories faster than they are looked at, and for ever.
+ */
 void hull_volume_marks_queue(struct hull_volume_watch *watch, struct hull_watched_volume *volume, const char *path);
 
 /* Marks the next queued directory and queues what is in it. False when there is none left. */
 bool hull_volume_marks_step(struct hull_volume_watch *watch);
+
+/* Whether there is something at `path` now. No link on the way is followed: the guest may have put it there. */
+bool hull_volume_marks_exists(const struct hull_watched_volume *volume, const char *path);
 
 /* Forgets the directory and what is below it; "" is all of the volume. */
 void hull_volume_marks_forget(struct hull_volume_watch *watch, const struct hull_watched_volume *volume, const char *path);
