@@ -127,9 +127,10 @@ static bool on_file(struct hull_volume_watch *watch, struct batch *batch, const 
 }
 
 /* Source: fanotify(7), "Additional information records". The kernel wrote these bytes. */
-static void on_event(struct hull_volume_watch *watch, struct batch *batch, const struct fanotify_event_metadata *event)
+static void on_event(struct hull_volume_watch *watch, struct batch *batch, const struct fanotify_event_metadata *event,
+		     const char *bytes)
 {
-	const char *at = (const char *)event + event->metadata_len, *end = (const char *)event + event->event_len;
+	const char *at = bytes + event->metadata_len, *end = bytes + event->event_len;
 
 	if (event->mask & FAN_Q_OVERFLOW) {
 		hull_log_warning("inotify: more changes on the host than can be followed; some wake nobody in the guest");
@@ -148,6 +149,18 @@ static void on_event(struct hull_volume_watch *watch, struct batch *batch, const
 
 static void start_idle(struct hull_volume_watch *watch);
 
+/* Events are only aligned to four bytes, what they begin with wants eight: hence the copy. */
+static void on_events(struct hull_volume_watch *watch, struct batch *batch, const char *bytes, size_t n)
+{
+	struct fanotify_event_metadata event;
+	for (; n >= sizeof(event); bytes += event.event_len, n -= event.event_len) {
+		memcpy(&event, bytes, sizeof(event));
+		if (event.event_len < sizeof(event) || event.event_len > n)
+			return;
+		on_event(watch, batch, &event, bytes);
+	}
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct hull_volume_watch *watch = poll->data;
@@ -160,8 +173,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		ssize_t n = read(watch->fd, buffer, sizeof(buffer));
 		if (n <= 0)
 			break;
-		for (const struct fanotify_event_metadata *e = (void *)buffer; FAN_EVENT_OK(e, n); e = FAN_EVENT_NEXT(e, n))
-			on_event(watch, &batch, e);
+		on_events(watch, &batch, buffer, (size_t)n);
 	}
 	start_idle(watch);
 	if (batch.n > 0) {
