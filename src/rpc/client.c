@@ -40,7 +40,7 @@ static void call_end(struct hull_rpc_call *call, enum hull_rpc_code code, const 
 static void call_answered(struct hull_rpc_call *call, const struct hull_frame_header *h, const uint8_t *payload)
 {
 	_cleanup_(hull_message_freep) Hull__Ttrpc__Response *envelope =
-		(Hull__Ttrpc__Response *)hull_unpack(&hull__ttrpc__response__descriptor, h->length, payload);
+		(Hull__Ttrpc__Response *)hull_rpc_unpack(&hull__ttrpc__response__descriptor, h->length, payload);
 	if (!envelope) {
 		call_end(call, HULL_RPC_INTERNAL, "the peer's answer is malformed", NULL);
 		return;
@@ -51,7 +51,7 @@ static void call_answered(struct hull_rpc_call *call, const struct hull_frame_he
 		call_end(call, hull_rpc_code_from_wire(envelope->status->code), text, NULL);
 		return;
 	}
-	ProtobufCMessage *response = hull_unpack(call->response_type, envelope->payload.len, envelope->payload.data);
+	ProtobufCMessage *response = hull_rpc_unpack(call->response_type, envelope->payload.len, envelope->payload.data);
 	if (response)
 		call_end(call, HULL_RPC_OK, "", response);
 	else

@@ -33,7 +33,7 @@ static void budget_free(void *data, void *p)
 }
 
 /* Memory comes from malloc(), whence every free function fits. */
-ProtobufCMessage *hull_unpack(const ProtobufCMessageDescriptor *type, size_t len, const uint8_t *data)
+ProtobufCMessage *hull_rpc_unpack(const ProtobufCMessageDescriptor *type, size_t len, const uint8_t *data)
 {
 	size_t left = len * BUDGET_FACTOR + BUDGET_BASE;
 	ProtobufCAllocator allocator = { .alloc = budget_alloc, .free = budget_free, .allocator_data = &left };

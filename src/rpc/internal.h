@@ -172,11 +172,7 @@ void hull_out_free(struct hull_out *out);
 
 /* ------------------------------------------------------------------- codec */
 
-/*
- * Unpacks a message that a peer sent; NULL when it is malformed or would take more memory than its size
- * allows. Freed with hull_message_free() or protobuf_c_message_free_unpacked(m, NULL).
- */
-ProtobufCMessage *hull_unpack(const ProtobufCMessageDescriptor *type, size_t len, const uint8_t *data);
+/* Frees what hull_rpc_unpack() made. NULL is fine. */
 void hull_message_free(ProtobufCMessage *message);
 /* For _cleanup_, whatever the message's type. */
 static inline void hull_message_freep(void *p)

@@ -53,6 +53,12 @@ struct hull_rpc_limits {
 	uint64_t write_queue_max;          /* bytes queued for the peer before sends fail with -ENOBUFS (16 MiB) */
 };
 
+/*
+ * Unpacks a message that a peer sent; NULL when it is malformed or would take more memory than its size allows. Freed with
+ * protobuf_c_message_free_unpacked(m, NULL).
+ */
+ProtobufCMessage *hull_rpc_unpack(const ProtobufCMessageDescriptor *type, size_t len, const uint8_t *data);
+
 /* ------------------------------------------------------------------ client */
 
 struct hull_rpc_client;

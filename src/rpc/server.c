@@ -151,7 +151,7 @@ static enum hull_rpc_code run_method(struct hull_rpc_conn *conn, const struct hu
 		snprintf(error, HULL_RPC_TEXT_MAX, "the deadline had passed when the request came");
 		return HULL_RPC_DEADLINE_EXCEEDED;
 	}
-	ProtobufCMessage *message = hull_unpack(method->request_type, envelope->payload.len, envelope->payload.data);
+	ProtobufCMessage *message = hull_rpc_unpack(method->request_type, envelope->payload.len, envelope->payload.data);
 	if (!message) {
 		snprintf(error, HULL_RPC_TEXT_MAX, "the request is malformed: it is no %s", method->request_type->name);
 		return HULL_RPC_INVALID_ARGUMENT;
@@ -167,7 +167,7 @@ static enum hull_rpc_code run_method(struct hull_rpc_conn *conn, const struct hu
 static void on_request(struct hull_rpc_conn *conn, const struct hull_frame_header *h, const uint8_t *payload)
 {
 	_cleanup_(hull_message_freep) Hull__Ttrpc__Request *envelope =
-		(Hull__Ttrpc__Request *)hull_unpack(&hull__ttrpc__request__descriptor, h->length, payload);
+		(Hull__Ttrpc__Request *)hull_rpc_unpack(&hull__ttrpc__request__descriptor, h->length, payload);
 	char error[HULL_RPC_TEXT_MAX];
 	int *fds = NULL;
 

@@ -82,7 +82,7 @@ static struct hull_rpc_stream *stream_new(struct hull_chan *chan, const struct h
 /* False when the message cannot be decoded. */
 static bool deliver(struct hull_rpc_stream *stream, size_t len, const uint8_t *payload)
 {
-	ProtobufCMessage *message = hull_unpack(stream->type, len, payload);
+	ProtobufCMessage *message = hull_rpc_unpack(stream->type, len, payload);
 	if (!message)
 		return false;
 	if (stream->ops.on_message)
@@ -115,7 +115,7 @@ static bool on_data(struct hull_rpc_stream *stream, const struct hull_frame_head
 static void on_response(struct hull_rpc_stream *stream, const struct hull_frame_header *h, const uint8_t *payload)
 {
 	_cleanup_(hull_message_freep) Hull__Ttrpc__Response *response =
-		(Hull__Ttrpc__Response *)hull_unpack(&hull__ttrpc__response__descriptor, h->length, payload);
+		(Hull__Ttrpc__Response *)hull_rpc_unpack(&hull__ttrpc__response__descriptor, h->length, payload);
 	char text[HULL_RPC_TEXT_MAX] = "";
 	enum hull_rpc_code code = HULL_RPC_OK;
 

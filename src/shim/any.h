@@ -10,9 +10,6 @@
 /* A message as bytes: new memory, *ret_len set. */
 uint8_t *shim_pack(const ProtobufCMessage *message, size_t *ret_len);
 
-/* Decodes what an engine sent, within a budget. NULL when it does not decode. Freed with protobuf_c_message_free_unpacked(). */
-ProtobufCMessage *shim_unpack(const ProtobufCMessageDescriptor *type, size_t len, const uint8_t *data);
-
 /*
  * Whether an Any holds `name`: its URL is the name, or ends in "/" and the name.
  * Source: containerd/typeurl writes bare names, protobuf's Any.pack() prefixes type.googleapis.com.

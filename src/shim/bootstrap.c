@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/process.h"
+#include "rpc/rpc.h"
 #include "shim/any.h"
 
 #define STDIN_MAX_BYTES (1u << 20)
@@ -62,7 +63,7 @@ int shim_options_add(struct shim_options *o, const Hull__Containerd__Any *any, s
 	for (size_t i = 0; i < HULL_ARRAY_SIZE(kinds); i++) {
 		if (!shim_any_is(any, kinds[i].name))
 			continue;
-		ProtobufCMessage *m = shim_unpack(kinds[i].type, any->value.len, any->value.data);
+		ProtobufCMessage *m = hull_rpc_unpack(kinds[i].type, any->value.len, any->value.data);
 		if (!m)
 			return hull_error_set(err, EBADMSG, "runtime options: %s does not decode", kinds[i].name);
 		int r = i == 0 ? add_runc(o, (const Hull__Containerd__RuncOptions *)m, err)
@@ -95,7 +96,7 @@ int shim_bootstrap_decode(const uint8_t *data, size_t len, const char *namespace
 	if (len == 0)
 		return 0;
 	Hull__Containerd__BootstrapParams *params =
-		(void *)shim_unpack(&hull__containerd__bootstrap_params__descriptor, len, data);
+		(void *)hull_rpc_unpack(&hull__containerd__bootstrap_params__descriptor, len, data);
 	if (is_modern(params, namespace, id)) {
 		*ret_modern = true;
 		for (size_t i = 0; r == 0 && i < params->n_extensions; i++) {
@@ -105,7 +106,7 @@ int shim_bootstrap_decode(const uint8_t *data, size_t len, const char *namespace
 				r = shim_options_add(ret, any, err);
 		}
 	} else {
-		Hull__Containerd__Any *any = (void *)shim_unpack(&hull__containerd__any__descriptor, len, data);
+		Hull__Containerd__Any *any = (void *)hull_rpc_unpack(&hull__containerd__any__descriptor, len, data);
 		r = any ? shim_options_add(ret, any, err)
 			: hull_error_set(err, EBADMSG, "stdin: expected the runtime's options, found something else");
 		if (any)

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "pod/paths.h"
+#include "rpc/rpc.h"
 #include "shim/any.h"
 #include "shim/shim.h"
 #include "storage/block.h"
@@ -42,7 +43,7 @@ static void keep_event(struct shim_task *t, const Hull__Containerd__CreateTaskRe
 static void publish_created(struct shim_task *t)
 {
 	Hull__Containerd__TaskCreate *event =
-		(void *)shim_unpack(&hull__containerd__task_create__descriptor, t->created_event_len, t->created_event);
+		(void *)hull_rpc_unpack(&hull__containerd__task_create__descriptor, t->created_event_len, t->created_event);
 	if (event) {
 		event->pid = t->pid;
 		shim_events_publish(t->shim->events, "/tasks/create", "containerd.events.TaskCreate", &event->base);

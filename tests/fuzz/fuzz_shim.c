@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "rpc/rpc.h"
 #include "shim/any.h"
 #include "shim/bootstrap.h"
 #include "shim/logger.h"
@@ -23,7 +24,7 @@ static void options(const Hull__Containerd__Any *any)
 
 static void create_request(const uint8_t *data, size_t size)
 {
-	Hull__Containerd__CreateTaskRequest *m = (void *)shim_unpack(&hull__containerd__create_task_request__descriptor, size, data);
+	Hull__Containerd__CreateTaskRequest *m = (void *)hull_rpc_unpack(&hull__containerd__create_task_request__descriptor, size, data);
 	if (!m)
 		return;
 	for (size_t i = 0; i < m->n_rootfs; i++) {

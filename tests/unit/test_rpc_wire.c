@@ -468,9 +468,9 @@ static void test_decode_budget(void **state)
 
 	for (size_t i = 0; i < len; i += 2)
 		bomb[i] = 0x0a;
-	assert_null(hull_unpack(&hull__agent__v1__process_list__descriptor, len, bomb));
+	assert_null(hull_rpc_unpack(&hull__agent__v1__process_list__descriptor, len, bomb));
 	/* A few of them are fine. */
-	ProtobufCMessage *m = hull_unpack(&hull__agent__v1__process_list__descriptor, 200, bomb);
+	ProtobufCMessage *m = hull_rpc_unpack(&hull__agent__v1__process_list__descriptor, 200, bomb);
 	assert_non_null(m);
 	assert_int_equal(((Hull__Agent__V1__ProcessList *)m)->n_processes, 100);
 	hull_message_free(m);
@@ -498,7 +498,7 @@ static void test_budget_is_enough(void **state)
 	size_t len = hull__agent__v1__process_list__get_packed_size(&list);
 	uint8_t *packed = hull_calloc(1, len);
 	hull__agent__v1__process_list__pack(&list, packed);
-	ProtobufCMessage *m = hull_unpack(&hull__agent__v1__process_list__descriptor, len, packed);
+	ProtobufCMessage *m = hull_rpc_unpack(&hull__agent__v1__process_list__descriptor, len, packed);
 	assert_non_null(m);
 	hull_message_free(m);
 	free(packed);

@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "rpc/rpc.h"
 #include "shim/any.h"
 #include "shim/args.h"
 #include "shim/bootstrap.h"
@@ -372,7 +373,7 @@ static void metrics_of_a_container(void **unused)
 	s.memory_usage_bytes = 8192;
 	s.oom_kills = 2;
 	_cleanup_free_ uint8_t *data = shim_metrics_pack(&s, &len);
-	Hull__Containerd__Metrics *m = (void *)shim_unpack(&hull__containerd__metrics__descriptor, len, data);
+	Hull__Containerd__Metrics *m = (void *)hull_rpc_unpack(&hull__containerd__metrics__descriptor, len, data);
 	assert_non_null(m);
 	assert_int_equal(m->cpu->usage_usec, 17);
 	assert_int_equal(m->memory->inactive_file, 4096);
