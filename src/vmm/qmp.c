@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vmm/qmp.h"
+#include "vmm/qmp_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,57 +12,18 @@
 #include "base/mem.h"
 #include "base/process.h"
 
-/* What may arrive in each state; anything else closes the connection. */
-enum state {
-	STATE_GREETING,                /* one object with the member QMP */
-	STATE_CAPABILITIES,            /* events, and the answer to qmp_capabilities */
-	STATE_READY,                   /* events, and the answer to the command on its way */
-	STATE_CLOSED,                  /* nothing is read */
-};
-
-struct command {
-	struct command *next;
-	uint64_t id;
-	char *line;                    /* NULL once all of it was written */
-	size_t len, sent;
-	int fd;                        /* -1 once it was sent */
-	int64_t deadline_ms;
-	bool expired;                  /* the caller was told; kept to await the answer */
-	hull_qmp_reply_fn reply;
-	void *data;
-};
-
-struct hull_qmp {
-	enum state state;
-	int fd;
-	uv_poll_t poll;
-	uv_timer_t timer;
-	unsigned open_handles;
-	bool freed;
-	struct hull_qmp_handlers handlers;
-	void *data;
-	int64_t handshake_deadline_ms;
-	uint64_t next_id;
-	struct command *head, **tail;  /* the head is on its way, unless the handshake still runs */
-	struct json_tokener *tokener;
-	char *in;
-	size_t in_len, in_room;
-	int write_error;               /* positive errno: the next turn of the loop closes the connection */
-	struct hull_error closed;      /* why, once STATE_CLOSED */
-};
-
 static void update_watchers(struct hull_qmp *q);
 
-static void command_free(struct command *c)
+void hull_qmp_command_free(struct hull_qmp_command *c)
 {
 	hull_closep(&c->fd);
 	free(c->line);
 	free(c);
 }
 
-static struct command *pop(struct hull_qmp *q)
+struct hull_qmp_command *hull_qmp_pop(struct hull_qmp *q)
 {
-	struct command *c = q->head;
+	struct hull_qmp_command *c = q->head;
 	q->head = c->next;
 	if (!q->head)
 		q->tail = &q->head;
@@ -73,18 +34,18 @@ static struct command *pop(struct hull_qmp *q)
 static void fail_all(struct hull_qmp *q, const struct hull_error *err)
 {
 	while (q->head) {
-		struct command *c = pop(q);
+		struct hull_qmp_command *c = hull_qmp_pop(q);
 		if (!c->expired && c->reply)
 			c->reply(c->data, NULL, err);
-		command_free(c);
+		hull_qmp_command_free(c);
 	}
 }
 
 static void close_with(struct hull_qmp *q, const struct hull_error *err)
 {
-	if (q->state == STATE_CLOSED)
+	if (q->state == HULL_QMP_CLOSED)
 		return;
-	q->state = STATE_CLOSED;
+	q->state = HULL_QMP_CLOSED;
 	q->closed = *err;
 	uv_poll_stop(&q->poll);
 	uv_timer_stop(&q->timer);
@@ -93,7 +54,7 @@ static void close_with(struct hull_qmp *q, const struct hull_error *err)
 		q->handlers.on_closed(q->data, err);
 }
 
-static void __attribute__((format(printf, 3, 4))) close_because(struct hull_qmp *q, int code, const char *fmt, ...)
+void hull_qmp_close_because(struct hull_qmp *q, int code, const char *fmt, ...)
 {
 	struct hull_error err = HULL_ERROR_INIT;
 	va_list ap;
@@ -105,7 +66,7 @@ static void __attribute__((format(printf, 3, 4))) close_because(struct hull_qmp 
 }
 
 /* Writes one piece of the command, with its descriptor beside the first byte. 0 or -errno. */
-static int write_piece(struct hull_qmp *q, struct command *c)
+static int write_piece(struct hull_qmp *q, struct hull_qmp_command *c)
 {
 	union { struct cmsghdr align; char space[CMSG_SPACE(sizeof(int))]; } control = { 0 };
 	struct iovec iov = { .iov_base = c->line + c->sent, .iov_len = c->len - c->sent };
@@ -131,7 +92,7 @@ static int write_piece(struct hull_qmp *q, struct command *c)
 /* Writes what the socket takes. Calls nobody back, so that hull_qmp_send() may use it. */
 static void write_head(struct hull_qmp *q)
 {
-	struct command *c = q->head;
+	struct hull_qmp_command *c = q->head;
 	if (!c || !c->line || (c->sent == 0 && c->deadline_ms <= hull_now_ms()))
 		return;
 	while (c->sent < c->len) {
@@ -144,164 +105,16 @@ static void write_head(struct hull_qmp *q)
 	free(TAKE_PTR(c->line));
 }
 
-/* Gives the answer to the command on its way to whoever asked. */
-static void answer(struct hull_qmp *q, struct json_object *ret, const struct hull_error *err)
-{
-	struct command *c = pop(q);
-	if (!c->expired && c->reply)
-		c->reply(c->data, ret, err);
-	command_free(c);
-}
-
-static void greeting(struct hull_qmp *q, struct json_object *msg)
-{
-	if (!json_object_object_get_ex(msg, "QMP", NULL)) {
-		close_because(q, EPROTO, "no greeting");
-		return;
-	}
-	static const char line[] = "{\"execute\":\"qmp_capabilities\",\"id\":0}\n";
-	/* The first bytes on a fresh socket: they fit into its buffer or the peer is no QEMU. */
-	if (send(q->fd, line, sizeof(line) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)sizeof(line) - 1) {
-		close_because(q, EIO, "write of the first command failed");
-		return;
-	}
-	q->state = STATE_CAPABILITIES;
-}
-
-/* The "desc" of an error answer; bounded by the line, cut by the error object. */
-static void remote_error(struct json_object *error, struct hull_error *err)
-{
-	struct json_object *desc = NULL;
-	const char *text = "no description";
-	if (json_object_object_get_ex(error, "desc", &desc) && json_object_is_type(desc, json_type_string))
-		text = json_object_get_string(desc);
-	hull_error_set(err, EREMOTEIO, "QEMU: %s", text);
-}
-
-static void response(struct hull_qmp *q, struct json_object *msg)
-{
-	struct json_object *id = NULL, *ret = NULL, *error = NULL;
-	struct hull_error err = HULL_ERROR_INIT;
-	bool good = json_object_object_get_ex(msg, "return", &ret);
-
-	if (!good)
-		json_object_object_get_ex(msg, "error", &error);
-	json_object_object_get_ex(msg, "id", &id);
-	if (error)
-		remote_error(error, &err);
-	if (q->state == STATE_CAPABILITIES) {
-		if (!good) {
-			close_because(q, EPROTO, "capabilities refused: %s", err.message);
-			return;
-		}
-		q->state = STATE_READY;
-		if (q->handlers.on_ready)
-			q->handlers.on_ready(q->data);
-		return;
-	}
-	if (!q->head || !json_object_is_type(id, json_type_int) || json_object_get_uint64(id) != q->head->id) {
-		close_because(q, EPROTO, "an answer that nobody asked for: %s", error ? err.message : "no error");
-		return;
-	}
-	answer(q, ret, good ? NULL : &err);
-}
-
-static void dispatch(struct hull_qmp *q, struct json_object *msg)
-{
-	struct json_object *event = NULL, *args = NULL;
-
-	if (!json_object_is_type(msg, json_type_object)) {
-		close_because(q, EPROTO, "not an object");
-		return;
-	}
-	if (q->state == STATE_GREETING) {
-		greeting(q, msg);
-		return;
-	}
-	if (json_object_object_get_ex(msg, "event", &event)) {
-		json_object_object_get_ex(msg, "data", &args);
-		if (json_object_is_type(event, json_type_string) && q->handlers.on_event)
-			q->handlers.on_event(q->data, json_object_get_string(event), args);
-		return;
-	}
-	if (json_object_object_get_ex(msg, "return", NULL) || json_object_object_get_ex(msg, "error", NULL)) {
-		response(q, msg);
-		return;
-	}
-	close_because(q, EPROTO, "neither event nor answer");
-}
-
-static void one_line(struct hull_qmp *q, const char *line, size_t len)
-{
-	while (len > 0 && (line[len - 1] == '\r' || line[len - 1] == ' '))
-		len--;
-	if (len == 0)
-		return;
-	json_tokener_reset(q->tokener);
-	struct json_object *msg = json_tokener_parse_ex(q->tokener, line, (int)len);
-	enum json_tokener_error status = json_tokener_get_error(q->tokener);
-	if (!msg || status != json_tokener_success || json_tokener_get_parse_end(q->tokener) != len)
-		close_because(q, EPROTO, "not JSON: %s", json_tokener_error_desc(status));
-	else
-		dispatch(q, msg);
-	json_object_put(msg);
-}
-
-/* Handles every whole line of the buffer; keeps the rest. */
-static void handle_lines(struct hull_qmp *q)
-{
-	size_t start = 0;
-	while (q->state != STATE_CLOSED) {
-		char *end = memchr(q->in + start, '\n', q->in_len - start);
-		if (!end)
-			break;
-		size_t len = (size_t)(end - (q->in + start));
-		one_line(q, q->in + start, len);
-		start += len + 1;
-	}
-	q->in_len -= start;
-	memmove(q->in, q->in + start, q->in_len);
-	if (q->in_len >= HULL_QMP_LINE_MAX)
-		close_because(q, EMSGSIZE, "a line of more than %d bytes", HULL_QMP_LINE_MAX);
-}
-
-/* Reads once and handles what came. False when there was nothing, or the connection is closed now. */
-static bool read_some(struct hull_qmp *q)
-{
-	if (q->in_room - q->in_len < 4096) {
-		q->in_room = q->in_room ? q->in_room * 2 : 8192;
-		if (q->in_room > HULL_QMP_LINE_MAX + 4096)
-			q->in_room = HULL_QMP_LINE_MAX + 4096;
-		q->in = hull_realloc(q->in, q->in_room);
-	}
-	size_t old = q->in_len;
-	ssize_t n = recv(q->fd, q->in + old, q->in_room - old, MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return false;
-	if (n < 0) {
-		close_because(q, errno == ECONNRESET ? EPIPE : errno, "read: %s", strerror(errno));
-		return false;
-	}
-	if (n == 0) {
-		close_because(q, EPIPE, "connection closed");
-		return false;
-	}
-	q->in_len += (size_t)n;
-	if (memchr(q->in + old, '\n', (size_t)n) || q->in_len >= HULL_QMP_LINE_MAX)
-		handle_lines(q);
-	return q->state != STATE_CLOSED;
-}
-
 static void socket_ready(uv_poll_t *poll, int status, int events)
 {
 	struct hull_qmp *q = poll->data;
 	/* The peer ended with our bytes unread: what it sent before is still there, and then the end. */
-	while (status < 0 && read_some(q))
+	while (status < 0 && hull_qmp_read(q))
 		continue;
 	if (status < 0)
-		close_because(q, EPIPE, "connection reset");
+		hull_qmp_close_because(q, EPIPE, "connection reset");
 	else if (events & UV_READABLE)
-		read_some(q);
+		hull_qmp_read(q);
 	update_watchers(q);
 }
 
@@ -310,22 +123,22 @@ static void deadline_passed(uv_timer_t *timer)
 	struct hull_qmp *q = timer->data;
 	int64_t now = hull_now_ms();
 
-	if (q->state == STATE_CLOSED) {
+	if (q->state == HULL_QMP_CLOSED) {
 		fail_all(q, &q->closed);
 		return;
 	}
 	if (q->write_error) {
-		close_because(q, q->write_error, "write: %s", strerror(q->write_error));
+		hull_qmp_close_because(q, q->write_error, "write: %s", strerror(q->write_error));
 		return;
 	}
-	if (q->state < STATE_READY && now >= q->handshake_deadline_ms) {
-		close_because(q, ETIMEDOUT, "no greeting in time");
+	if (q->state < HULL_QMP_READY && now >= q->handshake_deadline_ms) {
+		hull_qmp_close_because(q, ETIMEDOUT, "no greeting in time");
 		return;
 	}
 	struct hull_error err = HULL_ERROR_INIT;
 	hull_error_set(&err, ETIMEDOUT, "QMP: no answer in time");
 	/* One at a time, from the head: a reply may change the list. */
-	for (struct command *c = q->head; c; ) {
+	for (struct hull_qmp_command *c = q->head; c; ) {
 		if (c->expired || now < c->deadline_ms) {
 			c = c->next;
 			continue;
@@ -343,8 +156,8 @@ static int64_t next_deadline(const struct hull_qmp *q)
 {
 	if (q->write_error)
 		return 0;
-	int64_t next = q->state < STATE_READY ? q->handshake_deadline_ms : INT64_MAX;
-	for (const struct command *c = q->head; c; c = c->next)
+	int64_t next = q->state < HULL_QMP_READY ? q->handshake_deadline_ms : INT64_MAX;
+	for (const struct hull_qmp_command *c = q->head; c; c = c->next)
 		if (!c->expired && c->deadline_ms < next)
 			next = c->deadline_ms;
 	return next;
@@ -353,12 +166,12 @@ static int64_t next_deadline(const struct hull_qmp *q)
 /* Drops commands that ran out of time before a byte of them was sent, writes what can be, and sets both watchers. */
 static void update_watchers(struct hull_qmp *q)
 {
-	if (q->state == STATE_READY) {
+	if (q->state == HULL_QMP_READY) {
 		while (q->head && q->head->expired && q->head->sent == 0 && q->head->line)
-			command_free(pop(q));
+			hull_qmp_command_free(hull_qmp_pop(q));
 		write_head(q);
 	}
-	if (q->state == STATE_CLOSED)
+	if (q->state == HULL_QMP_CLOSED)
 		return;
 	int64_t next = next_deadline(q), now = hull_now_ms();
 	if (next == INT64_MAX) {
@@ -367,14 +180,14 @@ static void update_watchers(struct hull_qmp *q)
 		uv_update_time(q->timer.loop);
 		uv_timer_start(&q->timer, deadline_passed, next > now ? (uint64_t)(next - now) : 0, 0);
 	}
-	bool unsent = q->state == STATE_READY && !q->write_error && q->head && q->head->line;
+	bool unsent = q->state == HULL_QMP_READY && !q->write_error && q->head && q->head->line;
 	uv_poll_start(&q->poll, UV_READABLE | (unsent ? UV_WRITABLE : 0), socket_ready);
 }
 
 static void destroy(struct hull_qmp *q)
 {
 	while (q->head)
-		command_free(pop(q));
+		hull_qmp_command_free(hull_qmp_pop(q));
 	hull_closep(&q->fd);
 	json_tokener_free(q->tokener);
 	free(q->in);
@@ -417,7 +230,7 @@ int hull_qmp_new(uv_loop_t *loop, int fd, int handshake_ms, const struct hull_qm
 void hull_qmp_send(struct hull_qmp *q, const char *command, struct json_object *args, int fd, int timeout_ms,
 		   hull_qmp_reply_fn reply, void *data)
 {
-	struct command *c = hull_new(struct command, 1);
+	struct hull_qmp_command *c = hull_new(struct hull_qmp_command, 1);
 	struct json_object *msg = json_object_new_object();
 
 	c->id = q->next_id++;
@@ -437,7 +250,7 @@ void hull_qmp_send(struct hull_qmp *q, const char *command, struct json_object *
 		c->deadline_ms = 0;
 	*q->tail = c;
 	q->tail = &c->next;
-	if (q->state == STATE_CLOSED)
+	if (q->state == HULL_QMP_CLOSED)
 		uv_timer_start(&q->timer, deadline_passed, 0, 0);
 	else
 		update_watchers(q);
@@ -451,7 +264,7 @@ void hull_qmp_free(struct hull_qmp *q)
 	hull_error_set(&err, ECANCELED, "QMP: canceled");
 	bool again = q->freed;
 	q->freed = true;
-	if (q->state == STATE_CLOSED)
+	if (q->state == HULL_QMP_CLOSED)
 		fail_all(q, &err);
 	else
 		close_with(q, &err);
