@@ -59,6 +59,8 @@ void shim_mount_options_parse(char *const *options, size_t n, struct shim_mount_
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(options[i], "loop") == 0) {
 			ret->loop = true;
+		} else if (strcmp(options[i], "direct-io") == 0) {
+			ret->loop_direct = true;
 		} else if (!take_flag(options[i], ret)) {
 			char *longer = hull_asprintf("%s%s%s", ret->data, ret->data[0] ? "," : "", options[i]);
 			free(ret->data);
@@ -121,15 +123,18 @@ char *shim_overlay_shorten(const char *data, char **ret_data)
 /* ---- loop devices */
 
 /* Gives the loop device to the file. It lets go of it by itself when it is unmounted everywhere. Source: loop(4), LOOP_CONFIGURE. */
-static int attach_loop(int control, const char *file, bool readonly, char *ret_path, size_t room, struct hull_error *err)
+static int attach_loop(int control, const char *file, const struct shim_mount_options *o, char *ret_path, size_t room,
+		       struct hull_error *err)
 {
+	bool readonly = o->flags & MS_RDONLY;
 	_cleanup_close_ int backing = open(file, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (backing < 0)
 		return hull_error_errno(err, errno, "open %s", file);
 	for (int i = 0; i < LOOP_TRIES; i++) {
 		struct loop_config config = {
 			.fd = (uint32_t)backing,
-			.info = { .lo_flags = LO_FLAGS_AUTOCLEAR | (readonly ? LO_FLAGS_READ_ONLY : 0) },
+			.info = { .lo_flags = LO_FLAGS_AUTOCLEAR | (readonly ? LO_FLAGS_READ_ONLY : 0) |
+					      (o->loop_direct ? LO_FLAGS_DIRECT_IO : 0) },
 		};
 		int number = ioctl(control, LOOP_CTL_GET_FREE);
 		if (number < 0)
@@ -163,7 +168,7 @@ static int mount_plain(const Hull__Containerd__Mount *m, const struct shim_mount
 		control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 		if (control < 0)
 			return hull_error_errno(err, errno, "open /dev/loop-control");
-		loop = attach_loop(control, m->source, o->flags & MS_RDONLY, device, sizeof(device), err);
+		loop = attach_loop(control, m->source, o, device, sizeof(device), err);
 		if (loop < 0)
 			return loop;
 		source = device;

@@ -12,6 +12,7 @@ struct shim_mount_options {
 	unsigned long flags;           /* MS_… */
 	unsigned long propagation;     /* MS_PRIVATE and the like, with MS_REC; 0: none */
 	bool loop;                     /* the source is a file that a loop device stands for */
+	bool loop_direct;              /* which goes around the page cache */
 	char *data;                    /* for the file system; "" when nothing is left */
 };
 

@@ -8,15 +8,25 @@ load containerd.bash
 
 RUNTIME=io.containerd.hull.v2
 
+# Where containerd 2.x gets empty file systems from.
+blockfile_config() {
+	[ "$1" = 2 ] || return 0
+	truncate -s 64M "$SCRATCH"
+	mkfs.ext4 -q -O ^has_journal "$SCRATCH"
+	printf '[plugins."io.containerd.snapshotter.v1.blockfile"]\n  scratch_file = "%s"\n  fs_type = "ext4"\n  mount_options = []\n' "$SCRATCH"
+}
+
 setup_file() {
 	local version=1
 	[[ $BATS_TEST_FILENAME != *-2.bats ]] || version=2
 	has_containerd "$version" || return 0
-	containerd_up "$version"
+	export SCRATCH=/var/tmp/hull-scratch-$$
+	containerd_up "$version" "$(blockfile_config "$version")"
 	containerd_image
 }
 
 teardown_file() {
+	[ -z "${SCRATCH:-}" ] || rm -f "$SCRATCH"
 	containerd_down
 }
 
@@ -168,6 +178,41 @@ topics() {
 	kill "$EVENTS"
 	[ "$status" -eq 137 ]
 	topics "$CD/events" "$C" | grep -q /tasks/oom
+}
+
+@test "introspection: name and features" {
+	[ "$CD_VERSION" = 2 ] || skip "containerd 1.6 does not ask"
+	ctr plugins inspect-runtime --runtime "$RUNTIME" | tee "$CD/info"
+	jq -e '.Name == "io.containerd.hull.v2" and (.Features.ociVersionMax | startswith("1."))' "$CD/info"
+}
+
+@test "the rootfs is mounted nowhere on the host, and what the container writes is in its snapshot" {
+	run_c -d --null-io $IMAGE "$C" sh -c 'echo kept >/file; sleep 3600'
+	! grep -F "$CD/state" "/proc/$HOLDER/mounts"
+	eventually 10 ctr task exec --exec-id e "$C" grep kept /file
+	ctr task kill -s KILL "$C"
+	eventually 10 is_task "$C" STOPPED
+	ctr task rm "$C" || true
+	ctr task start -d --null-io "$C"
+	eventually 10 ctr task exec --exec-id e "$C" grep kept /file
+}
+
+@test "a rootfs by bind mounts: the native snapshotter" {
+	ctr images import --snapshotter native "$CD/image.tar" >/dev/null
+	[ "$(run_c --rm --snapshotter native $IMAGE "$C" echo bound)" = bound ]
+}
+
+@test "a rootfs on a file system image: the blockfile snapshotter" {
+	[ "$CD_VERSION" = 2 ] || skip "containerd 1.6 has none"
+	ctr images import --snapshotter blockfile "$CD/image.tar" >/dev/null
+	[ "$(run_c --rm --snapshotter blockfile $IMAGE "$C" sh -c 'echo block >/file; cat /file')" = block ]
+	! losetup -a | grep -F "$CD"
+}
+
+@test "a read-only rootfs" {
+	run run_c --rm --read-only $IMAGE "$C" touch /file
+	[ "$status" -ne 0 ]
+	[[ "$output" = *"Read-only"* ]]
 }
 
 @test "checkpoint is refused" {
