@@ -74,6 +74,13 @@ topics() {
 	awk -v id="$2" 'index($0, "\"" id "\"") && $0 ~ / \/tasks\// {for (i = 1; i <= NF; i++) if ($i ~ "^/tasks/") print $i}' "$1"
 }
 
+# Makes the image's layers known to another snapshotter.
+unpack_for() {
+	local how=()
+	[ "$CD_VERSION" = 1 ] || how=(--local)
+	ctr images import "${how[@]}" --snapshotter "$1" "$CD/image.tar" >/dev/null
+}
+
 @test "run: output, exit status, environment, arguments" {
 	run --separate-stderr run_c --rm --env A=1 $IMAGE "$C" sh -c 'echo "$A $1"; echo err >&2; exit 7' sh 'two words'
 	[ "$status" -eq 7 ]
@@ -198,13 +205,13 @@ topics() {
 }
 
 @test "a rootfs by bind mounts: the native snapshotter" {
-	ctr images import --snapshotter native "$CD/image.tar" >/dev/null
+	unpack_for native
 	[ "$(run_c --rm --snapshotter native $IMAGE "$C" echo bound)" = bound ]
 }
 
 @test "a rootfs on a file system image: the blockfile snapshotter" {
 	[ "$CD_VERSION" = 2 ] || skip "containerd 1.6 has none"
-	ctr images import --snapshotter blockfile "$CD/image.tar" >/dev/null
+	unpack_for blockfile
 	[ "$(run_c --rm --snapshotter blockfile $IMAGE "$C" sh -c 'echo block >/file; cat /file')" = block ]
 	! losetup -a | grep -F "$CD"
 }
