@@ -15,6 +15,7 @@ help:
 	@echo 'make install       install under PREFIX (now: $(PREFIX))'
 	@echo 'make uninstall     remove what `make install` has put there'
 	@echo 'make bench         measure against runc, runsc and a bare QEMU boot'
+	@echo 'make soak          pods and containers by the hundred, side by side: nothing may stay (SOAK_WIDTH=8 at a time)'
 	@echo 'make fuzz          fuzz every target for FUZZ_SECONDS (now: $(or $(FUZZ_SECONDS),60))'
 	@echo 'make clean         remove build folders, but not the guest kernels'
 
@@ -58,6 +59,12 @@ bench: guest
 	@scripts/install-packages bench
 	@DESTDIR='$(CURDIR)/build-stage' scripts/install '$(BUILD)' '$(GUEST)' '$(PREFIX)'
 	@tests/bench/run --prefix '$(CURDIR)/build-stage$(PREFIX)' $(BENCH_ARGS)
+
+.PHONY: soak
+soak: guest
+	@scripts/install-packages test engines
+	@DESTDIR='$(CURDIR)/build-stage' scripts/install '$(BUILD)' '$(GUEST)' '$(PREFIX)'
+	@for program in tests/soak/*; do echo "== $$program"; HULL_PREFIX='$(CURDIR)/build-stage$(PREFIX)' $$program || exit 1; done
 
 .PHONY: fuzz
 fuzz: deps

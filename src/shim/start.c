@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/process.h"
 #include "jail/spawn.h"
+#include "pod/join.h"
 #include "pod/paths.h"
 #include "shim/record.h"
 #include "shim/shim.h"
@@ -220,6 +221,7 @@ static int find_role(struct starting *s, enum hull_role *ret, struct hull_error 
 	_cleanup_free_ char *text = NULL;
 	_cleanup_free_ char *own = shim_hull_id(s->args, s->args->id);
 	struct hull_oci_spec *spec = NULL;
+	struct hull_joins joins = { 0 };
 	size_t len;
 	int r = hull_file_read(AT_FDCWD, "config.json", HULL_OCI_CONFIG_MAX_BYTES, &text, &len);
 	if (r < 0)
@@ -227,8 +229,14 @@ static int find_role(struct starting *s, enum hull_role *ret, struct hull_error 
 	r = hull_oci_spec_parse(text, len, &spec, err);
 	if (r == 0)
 		r = hull_role_find(spec, own, ret, &s->hull_id, err);
+	if (r < 0)
+		hull_error_wrap(err, "config.json");
+	else
+		/* Whoever joins a container's namespaces is that one's shim's. */
+		r = hull_joins_resolve(s->root, spec, ret, &s->hull_id, &joins, err);
+	hull_joins_clear(&joins);
 	hull_oci_spec_free(spec);
-	return r < 0 ? hull_error_wrap(err, "config.json") : 0;
+	return r;
 }
 
 int shim_start(const struct shim_args *args, struct hull_error *err)
@@ -238,12 +246,12 @@ int shim_start(const struct shim_args *args, struct hull_error *err)
 	if (args->bundle && chdir(args->bundle) < 0)
 		return hull_error_errno(err, errno, "%s", args->bundle);
 	int r = shim_bootstrap_read(STDIN_FILENO, args->namespace, args->id, &s.options, &s.modern, err);
-	if (r == 0)
-		r = find_role(&s, &role, err);
 	if (r == 0) {
 		s.root = hull_strdup(s.options.root ? s.options.root : hull_default_root());
-		r = role == HULL_ROLE_MEMBER ? join_pod(&s, err) : start_pod(&s, err);
+		r = find_role(&s, &role, err);
 	}
+	if (r == 0)
+		r = role == HULL_ROLE_MEMBER ? join_pod(&s, err) : start_pod(&s, err);
 	free(s.root);
 	free(s.hull_id);
 	shim_options_clear(&s.options);

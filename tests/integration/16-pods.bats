@@ -4,9 +4,11 @@
 
 bats_require_minimum_version 1.5.0
 load lib.bash
+load containerd.bash
 
 setup() {
 	setup_hull
+	OWN_ROOT=$ROOT
 	mkdir -p "$WORK/shm"
 	chmod 1777 "$WORK/shm"
 	cp "$BUNDLE/config.json" "$WORK/plain.json"
@@ -14,7 +16,10 @@ setup() {
 
 teardown() {
 	[ -z "${STRANGER:-}" ] || kill "$STRANGER" || true
-	teardown_hull
+	local failed=0
+	containerd_down || failed=1
+	ROOT=$OWN_ROOT
+	teardown_hull && return $failed
 }
 
 # A bundle with a rootfs of its own: bundle ID COMMAND... The functions below change it.
@@ -436,6 +441,24 @@ build_ipc() {
 	refused c 'uts: '
 }
 
+@test "join: a container of containerd's shim joins another's namespaces, and is then that one's shim's" {
+	has_containerd 1 || skip "no containerd"
+	local pid
+	containerd_up 1
+	containerd_image
+	ctr run -d --runtime io.containerd.hull.v2 $IMAGE one sleep 1000
+	pid=$(ctr tasks ls | awk '$1 == "one" { print $2 }')
+	ctr run -d --runtime io.containerd.hull.v2 --with-ns "network:/proc/$pid/ns/net" --with-ns "pid:/proc/$pid/ns/pid" $IMAGE two sleep 2000
+	[ "$(pgrep -fc -- "containerd-shim-hull-v2.*$CD.*serve")" = 1 ]
+	run ctr tasks exec --exec-id e two ps
+	[[ "$output" == *"sleep 1000"*"sleep 2000"* ]]
+	run ! ctr run -d --runtime io.containerd.hull.v2 --with-ns "ipc:/proc/$CD_PID/ns/ipc" $IMAGE three sleep 3000
+	[[ "$output" == *"linux.namespaces: ipc: "*"cannot"* ]]
+	ctr containers rm three || true
+	ctr tasks kill -s KILL one
+	eventually 20 eval '[ "$(ctr tasks ls | awk '"'"'$1 == "two" { print $3 }'"'"')" = STOPPED ]'
+}
+
 # ---- the size of the VM
 
 @test "size: a pod starts small and grows with its containers' limits, on both kernels" {
@@ -535,6 +558,14 @@ build_ipc() {
 	[[ "$output" == *"memory.limit: 1073741824 bytes are more than the 768 MiB that the VM can grow to"* ]]
 	hull update --memory 600M --cpu-quota 200000 one
 	has_size one 690 768 1
+}
+
+# ---- load
+
+@test "load: pods come and go side by side, containers in one that stays, and nothing is left" {
+	run timeout 300 "$BATS_TEST_DIRNAME/../soak/pods" --pods 4 --width 2 --rounds 1 --cycles 25
+	echo "$output"
+	[ "$status" -eq 0 ]
 }
 
 # ---- hull pod
