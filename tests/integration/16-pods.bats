@@ -423,7 +423,7 @@ build_ipc() {
 		[ $type != user ] || config '.linux.namespaces += [{type: "user"}]'
 		config --arg t $type --arg p "/proc/$STRANGER/ns/${type/network/net}" \
 			'.linux.namespaces |= map(if .type == $t then .path = $p else . end)'
-		refused c "$type: /proc/$STRANGER/ns/${type/network/net} cannot be joined" 'not that of a running container of Hull'
+		refused c "$type: /proc/$STRANGER/ns/${type/network/net} cannot be joined"
 	done
 	# A member of one pod and the namespaces of another; a sandbox in another's.
 	bundle c sleep 1000
