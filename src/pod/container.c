@@ -221,8 +221,13 @@ static void on_created(void *data, const struct hull_rpc_status *status, const P
 	c->in_guest = true;
 	c->guest_pid = ((const Hull__Agent__V1__ProcessStarted *)response)->guest_pid;
 	hull_vm_milestone(c->pod->vm, "container created");
+	/* One of which nobody could read that it is there could not be started either. */
+	c->state->status = HULL_STATUS_CREATED;
+	if (hull_state_write(c->dirfd, c->state, &err) < 0) {
+		hull_container_fail(c, &err);
+		return;
+	}
 	hull_process_attach(c->init);
-	hull_container_set_status(c, HULL_STATUS_CREATED);
 
 	Hull__Pod__V1__CreateResponse reply = HULL__POD__V1__CREATE_RESPONSE__INIT;
 	reply.guest_pid = c->guest_pid;

@@ -158,6 +158,25 @@ part_pid() {
 	grep -q "found /init: chmod: Read-only file system, write: " "$WORK/out"
 }
 
+@test "a working directory behind a descriptor of the agent's leads nowhere" {
+	start_sleeper
+	for fd in $(seq 3 24); do
+		run hull exec --cwd "/proc/self/fd/$fd" "$ID" ls / </dev/null
+		[ "$status" -ne 0 ]
+		[[ "$output" != *init* ]]
+		run hull exec --cwd "/proc/self/fd/$fd/../../.." "$ID" ls </dev/null
+		[[ "$output" != *init* ]]
+	done
+	hull delete --force "$ID"
+	# The first program of a container, too.
+	for fd in 4 5 6 7 8; do
+		config ".process.cwd = \"/proc/self/fd/$fd\""
+		run hull run --bundle "$BUNDLE" "$ID"
+		[ "$status" -ne 0 ]
+		[[ "$output" == *cwd* || "$output" == *mkdir* ]]
+	done
+}
+
 @test "seccomp: a container may forbid itself sockets altogether" {
 	config '.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["socket", "socketpair", "connect", "sendto", "sendmsg",
 		"sendmmsg", "recvfrom", "recvmsg", "recvmmsg", "shutdown", "close_range"], action: "SCMP_ACT_KILL_PROCESS"}]}'

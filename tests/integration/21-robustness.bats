@@ -178,3 +178,48 @@ on_a_small_disk() {
 	unshare -m --propagation private bash -euc '. "$BATS_TEST_DIRNAME/lib.bash"; on_a_small_disk'
 	assert_no_traces
 }
+
+# The installed tree with a supervisor that has the preloaded library in it.
+failing_tree() {
+	cc -shared -fPIC -O1 -D_GNU_SOURCE -o "$WORK/fail_nth.so" "$BATS_TEST_DIRNAME/../tools/fail_nth.c" 2>"$WORK/cc.log" || skip "no compiler"
+	mkdir -p "$WORK/tree/bin" "$WORK/tree/libexec"
+	cp "$HULL" "$WORK/tree/bin/"
+	cp -r "$HULL_PREFIX/libexec/hull" "$WORK/tree/libexec/"
+	ln -s "$HULL_PREFIX/share" "$WORK/tree/share"
+	mv "$WORK/tree/libexec/hull/hull-pod" "$WORK/tree/libexec/hull/hull-pod.real"
+	cat >"$WORK/tree/libexec/hull/hull-pod" <<-SH
+		#!/bin/sh
+		LD_PRELOAD=$WORK/fail_nth.so FAIL_NTH=\$(cat $WORK/nth) exec $WORK/tree/libexec/hull/hull-pod.real "\$@"
+	SH
+	chmod +x "$WORK/tree/libexec/hull/hull-pod"
+}
+
+# Whatever the outcome: no crash, an error is told, and nothing is left after a delete.
+check_failing() {
+	[ "$status" -le 1 ] || { echo "$1: status $status: $output" >&2; return 1; }
+	[ "$status" -eq 0 ] || [[ "$output" == *hull:* ]] || { echo "$1: no word: $output" >&2; return 1; }
+	if [ "$status" -eq 0 ]; then is_status "$ID" created || { echo "$1: created, but not" >&2; return 1; }; fi
+	hull delete --force "$ID"
+	assert_no_traces 5 || { echo "$1" >&2; return 1; }
+}
+
+@test "create, with the Nth system call of hull or of the supervisor failing: an error, no crash, nothing left" {
+	local n
+	failing_tree
+	echo 0 >"$WORK/nth"
+	for n in $(seq 1 2 44); do
+		status=0
+		LD_PRELOAD=$WORK/fail_nth.so FAIL_NTH=$n timeout 60 "$HULL" --root "$ROOT" create --bundle "$BUNDLE" "$ID" </dev/null \
+			>"$WORK/out" 2>&1 || status=$?
+		output=$(cat "$WORK/out")
+		check_failing "hull $n"
+	done
+	HULL=$WORK/tree/bin/hull
+	for n in $(seq 5 3 62); do
+		echo "$n" >"$WORK/nth"
+		status=0
+		hull create --bundle "$BUNDLE" "$ID" </dev/null >"$WORK/out" 2>&1 || status=$?
+		output=$(cat "$WORK/out")
+		check_failing "hull-pod $n"
+	done
+}
