@@ -50,9 +50,13 @@ static void sweep(const struct hull_cli *cli, const char *parent)
 		return;
 	while ((entry = readdir(dir)) != NULL) {
 		struct hull_procref owner = { 0 };
+		struct stat st;
 		unsigned long long ticks;
 		int pid;
 		if (sscanf(entry->d_name, WORK_PREFIX "%d-%llu", &pid, &ticks) != 2)
+			continue;
+		/* Anybody can make a directory with such a name in /var/tmp, and so have the container of a `hull try` that runs deleted. */
+		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
 			continue;
 		owner.pid = pid;
 		owner.start_ticks = ticks;

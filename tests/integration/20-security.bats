@@ -142,6 +142,16 @@ part_pid() {
 	[[ "$output" == *"can be written by others"* ]]
 }
 
+@test "try: a directory of somebody else's that looks like one it left is not believed" {
+	mkdir -m 1777 "$WORK/tmp"
+	mkdir "$WORK/tmp/hull-try-4242-1" "$WORK/tmp/hull-try-4243-1"
+	chown 65534 "$WORK/tmp/hull-try-4242-1"
+	run env TMPDIR="$WORK/tmp" "$HULL" --root "$ROOT" try /nowhere -- true
+	[ "$status" -ne 0 ]
+	[ -d "$WORK/tmp/hull-try-4242-1" ]
+	[ ! -d "$WORK/tmp/hull-try-4243-1" ]
+}
+
 # ---- a container in its VM
 
 @test "the agent's own program, which a container finds in /proc/PID/exe, cannot be changed" {

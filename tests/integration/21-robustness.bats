@@ -209,8 +209,8 @@ check_failing() {
 	echo 0 >"$WORK/nth"
 	for n in $(seq 1 2 44); do
 		status=0
-		LD_PRELOAD=$WORK/fail_nth.so FAIL_NTH=$n timeout 60 "$HULL" --root "$ROOT" create --bundle "$BUNDLE" "$ID" </dev/null \
-			>"$WORK/out" 2>&1 || status=$?
+		timeout 60 bash -c 'LD_PRELOAD=$1 FAIL_NTH=$2 exec "${@:3}"' - "$WORK/fail_nth.so" "$n" "$HULL" --root "$ROOT" create \
+			--bundle "$BUNDLE" "$ID" </dev/null >"$WORK/out" 2>&1 || status=$?
 		output=$(cat "$WORK/out")
 		check_failing "hull $n"
 	done
