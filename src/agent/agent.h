@@ -22,6 +22,7 @@
 struct hull_container;
 struct hull_process;
 struct hull_streams;
+struct hull_agent_net;
 
 LIST_HEAD(hull_container_list, hull_container);
 LIST_HEAD(hull_process_list, hull_process);
@@ -37,6 +38,7 @@ struct hull_agent {
 	uint64_t started_ns, ready_ns; /* CLOCK_BOOTTIME */
 	uv_signal_t sigchld;
 	struct hull_watch *events;     /* hotplug.c */
+	struct hull_agent_net *net;    /* net.c; NULL until the first ConfigureNetwork */
 };
 
 /*
@@ -156,6 +158,7 @@ void hull_reap_forget(struct hull_process *process);
 
 void hull_handle_get_info(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
 void hull_handle_create_sandbox(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
+void hull_handle_configure_network(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
 void hull_handle_create_container(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
 void hull_handle_start_container(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
 void hull_handle_delete_container(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);

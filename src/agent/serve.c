@@ -31,6 +31,7 @@ static const struct hull_rpc_method methods[] = {
 	{ "ForgetVolumes", &hull__agent__v1__volumes_ref__descriptor, hull_handle_forget_volumes, NULL },
 	{ "VolumesChanged", &hull__agent__v1__volume_changes__descriptor, hull_handle_volumes_changed, NULL },
 	{ "AwaitDisk", &hull__agent__v1__disk_ref__descriptor, hull_handle_await_disk, NULL },
+	{ "ConfigureNetwork", &hull__agent__v1__network__descriptor, hull_handle_configure_network, NULL },
 	{ "Stdio", &hull__agent__v1__stdio_frame__descriptor, NULL, hull_handle_stdio },
 	{ "Shutdown", &hull__agent__v1__empty__descriptor, hull_handle_shutdown, NULL },
 	{ NULL, NULL, NULL, NULL },

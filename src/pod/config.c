@@ -18,7 +18,7 @@
 #define DEFAULT_FILE "/etc/hull/hull.conf"
 #define MIB (UINT64_C(1) << 20)
 
-enum kind { KIND_STRING, KIND_PATH, KIND_SIZE, KIND_UINT, KIND_ACCEL, KIND_RATE, KIND_BOOL, KIND_CACHE };
+enum kind { KIND_STRING, KIND_PATH, KIND_SIZE, KIND_UINT, KIND_ACCEL, KIND_RATE, KIND_BOOL, KIND_CACHE, KIND_BANDWIDTH };
 
 struct key {
 	const char *section, *name;
@@ -54,6 +54,8 @@ static const struct key keys[] = {
 	{ "disk", "write_bps", KIND_RATE, AT(disk_limits.write_bps), 0, 0 },
 	{ "disk", "read_iops", KIND_RATE, AT(disk_limits.read_iops), 0, 0 },
 	{ "disk", "write_iops", KIND_RATE, AT(disk_limits.write_iops), 0, 0 },
+	{ "network", "ingress_bandwidth", KIND_BANDWIDTH, AT(ingress_bps), 0, 0 },
+	{ "network", "egress_bandwidth", KIND_BANDWIDTH, AT(egress_bps), 0, 0 },
 	{ "security", "uid_base", KIND_UINT, AT(uid_base), 1000, 2000000000 },
 };
 
@@ -108,6 +110,10 @@ static int set_key(struct reading *rd, const struct key *key, const char *value)
 	case KIND_ACCEL:
 		if (hull_accel_parse(value, (enum hull_accel *)at) < 0)
 			return hull_error_set(rd->err, EINVAL, "%s: expected auto, kvm or tcg", key->name);
+		return 0;
+	case KIND_BANDWIDTH:
+		if (*value && hull_bandwidth_parse(value, at) < 0)
+			return hull_error_set(rd->err, EINVAL, "%s: expected bits per second from 1k to 1P, such as 10M", key->name);
 		return 0;
 	}
 	return 0;

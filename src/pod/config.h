@@ -37,6 +37,9 @@ struct hull_config {
 	char *disk_volumes;            /* patterns of block devices that a plain bind mount may name */
 	struct hull_io_limits disk_limits;     /* of each disk */
 
+	/* [network] */
+	uint64_t ingress_bps, egress_bps;      /* of each interface, bits per second; 0: no limit */
+
 	/* [security] */
 	uint32_t uid_base;             /* a pod's VMM runs as uid_base + its supervisor's pid */
 };
@@ -47,6 +50,9 @@ void hull_config_free(struct hull_config *config);
 
 /* Whether this host has what the configuration names: files, and enough memory. An error names the key and what to do. */
 int hull_config_check(const struct hull_config *config, struct hull_error *err);
+
+/* "10M", "1.5G", "64Ki": bits per second. 0, -EINVAL, -ERANGE. Source: Kubernetes' resource quantities. */
+int hull_bandwidth_parse(const char *text, uint64_t *ret_bps);
 
 /* All of the host's memory; 0: not known. */
 uint64_t hull_host_memory_bytes(void);

@@ -124,6 +124,8 @@ void hull_container_remove(struct hull_container *c)
 	hull_pod_fit_cancel(c);
 	if (c->creating)
 		hull_rpc_call_cancel(TAKE_PTR(c->creating));
+	if (c->network_pending)
+		hull_network_forget(pod->network, c);
 	struct hull_strv gone = { 0 };
 	if (pod->vm && hull_share_remove(hull_vm_share(pod->vm), c->id, &gone, &err) < 0)
 		hull_log_warning("%s: %s", c->id, err.message);
@@ -205,6 +207,37 @@ static void on_creator_gone(void *data)
 	hull_container_fail(c, &err);
 }
 
+static void complete(struct hull_container *c)
+{
+	struct hull_error err = HULL_ERROR_INIT;
+	hull_vm_milestone(c->pod->vm, "container created");
+	/* One of which nobody could read that it is there could not be started either. */
+	c->state->status = HULL_STATUS_CREATED;
+	if (hull_state_write(c->dirfd, c->state, &err) < 0) {
+		hull_container_fail(c, &err);
+		return;
+	}
+	hull_process_attach(c->init);
+
+	Hull__Pod__V1__CreateResponse reply = HULL__POD__V1__CREATE_RESPONSE__INIT;
+	reply.guest_pid = c->guest_pid;
+	hull_rpc_reply(TAKE_PTR(c->create), &reply.base);
+}
+
+static void on_network(void *data, const struct hull_error *err)
+{
+	struct hull_container *c = data;
+	struct hull_error network = HULL_ERROR_INIT;
+	c->network_pending = false;
+	if (!err) {
+		complete(c);
+		return;
+	}
+	network = *err;
+	hull_error_wrap(&network, "the pod's network");
+	hull_container_fail(c, &network);
+}
+
 static void on_created(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
 {
 	struct hull_container *c = data;
@@ -220,18 +253,13 @@ static void on_created(void *data, const struct hull_rpc_status *status, const P
 	}
 	c->in_guest = true;
 	c->guest_pid = ((const Hull__Agent__V1__ProcessStarted *)response)->guest_pid;
-	hull_vm_milestone(c->pod->vm, "container created");
-	/* One of which nobody could read that it is there could not be started either. */
-	c->state->status = HULL_STATUS_CREATED;
-	if (hull_state_write(c->dirfd, c->state, &err) < 0) {
-		hull_container_fail(c, &err);
+	/* Its program must find the network complete. A member's pod has had it for long. */
+	if (c->pod->network && c->role != HULL_ROLE_MEMBER) {
+		c->network_pending = true;
+		hull_network_settle(c->pod->network, on_network, c);
 		return;
 	}
-	hull_process_attach(c->init);
-
-	Hull__Pod__V1__CreateResponse reply = HULL__POD__V1__CREATE_RESPONSE__INIT;
-	reply.guest_pid = c->guest_pid;
-	hull_rpc_reply(TAKE_PTR(c->create), &reply.base);
+	complete(c);
 }
 
 void hull_container_continue(struct hull_container *c)
@@ -370,15 +398,16 @@ static int begin(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m
 		 const struct hull_oci_spec *spec, struct hull_error *err)
 {
 	size_t n_shared = !has_disk_rootfs(m) + m->n_mounts;
-	if (n_fds != n_shared + m->n_disks)
-		return hull_error_set(err, EBADMSG, "%zu descriptors for a rootfs, %zu mounts and %zu disks", n_fds, m->n_mounts, m->n_disks);
+	if (n_fds != n_shared + m->n_disks + (m->has_netns ? 1 : 0))
+		return hull_error_set(err, EBADMSG, "%zu descriptors for a rootfs, %zu mounts, %zu disks and %d network namespaces", n_fds,
+				      m->n_mounts, m->n_disks, m->has_netns);
 	int r = adopt_state(c, m, err);
 	if (r < 0)
 		return r;
 	hull_demand_of(spec->has_resources ? &spec->resources : NULL, &c->demand);
 	c->demand.modest = c->role == HULL_ROLE_SANDBOX;
 	hull_disks_take(c, m, fds + n_shared);
-	r = hull_pod_boot(c->pod, spec, err);
+	r = hull_pod_boot(c->pod, spec, m->has_netns ? TAKE_FD(fds[n_fds - 1]) : -1, err);
 	if (r < 0)
 		return r;
 	char **volumes = hull_new(char *, m->n_mounts);

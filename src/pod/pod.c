@@ -185,6 +185,8 @@ static void on_vm_ready(void *data, const struct hull_error *err)
 	pod->up = true;
 	/* The agent takes calls in order: the container's follows the sandbox's without waiting for its answer. */
 	create_sandbox(pod);
+	if (pod->network)
+		hull_network_ready(pod->network);
 	for (struct hull_container *c = pod->containers; c; c = c->next)
 		if (c->create)
 			hull_container_continue(c);
@@ -214,10 +216,23 @@ static const struct hull_rpc_server_ops server_ops = { .on_connect = on_connect,
 
 static const struct hull_vm_events vm_events = { .on_ready = on_vm_ready, .on_lost = on_vm_lost };
 
-int hull_pod_boot(struct hull_pod *pod, const struct hull_oci_spec *spec, struct hull_error *err)
+static int open_network(struct hull_pod *pod, const struct hull_oci_spec *spec, int netns_fd, unsigned vcpus, struct hull_error *err)
 {
-	if (pod->vm)
+	struct hull_net_limits limits;
+	int r = hull_network_limits(pod->config, spec, &limits, err);
+	if (r < 0) {
+		hull_closep(&netns_fd);
+		return r;
+	}
+	return hull_network_new(pod->loop, netns_fd, vcpus < HULL_NET_QUEUES_MAX ? vcpus : HULL_NET_QUEUES_MAX, &limits, &pod->network, err);
+}
+
+int hull_pod_boot(struct hull_pod *pod, const struct hull_oci_spec *spec, int netns_fd, struct hull_error *err)
+{
+	if (pod->vm) {
+		hull_closep(&netns_fd);
 		return 0;
+	}
 	if (spec->hostname)
 		pod->hostname = hull_strdup(spec->hostname);
 	if (spec->domainname)
@@ -237,7 +252,15 @@ int hull_pod_boot(struct hull_pod *pod, const struct hull_oci_spec *spec, struct
 		.memory_max_bytes = largest.memory_bytes,
 		.vcpus_max = largest.vcpus,
 	};
-	return hull_vm_acquire(pod->loop, &rq, &vm_events, pod, &pod->vm, err);
+	int r = netns_fd >= 0 ? open_network(pod, spec, netns_fd, rq.vcpus, err) : 0;
+	if (r < 0)
+		return r;
+	_cleanup_free_ struct hull_nic *nics = pod->network ? hull_network_nics(pod->network, &rq.n_nics) : NULL;
+	rq.nics = nics;
+	r = hull_vm_acquire(pod->loop, &rq, &vm_events, pod, &pod->vm, err);
+	if (r == 0 && pod->network)
+		hull_network_plugged(pod->network, pod->vm);
+	return r;
 }
 
 struct hull_pod *hull_pod_new(uv_loop_t *loop, struct hull_config *config, const struct hull_vmm_ops *vmm_ops,
@@ -271,6 +294,7 @@ void hull_pod_free(struct hull_pod *pod)
 	if (!pod)
 		return;
 	/* The VM first: nothing needs to be undone in a guest that is gone. */
+	hull_network_stop(pod->network);
 	hull_vm_free(TAKE_PTR(pod->vm));
 	while (pod->containers) {
 		struct hull_container *c = pod->containers;
@@ -279,6 +303,7 @@ void hull_pod_free(struct hull_pod *pod)
 		hull_container_remove(c);
 	}
 	hull_disks_free(pod);
+	hull_network_free(TAKE_PTR(pod->network));
 	hull_rpc_server_free(pod->server);
 	uv_close((uv_handle_t *)&pod->end_timer, NULL);
 	uv_close((uv_handle_t *)&pod->sigterm, NULL);

@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "pod/config.h"
+#include "pod/network.h"
 #include "pod/role.h"
 #include "pod/size.h"
 #include "pod/state.h"
@@ -75,6 +76,7 @@ struct hull_container {
 	struct hull_rpc_request *delete;       /* a forced delete that waits for the end */
 	struct hull_rpc_call *creating;        /* CreateContainer at the agent, until it is answered */
 	bool in_guest;                 /* the agent knows it */
+	bool network_pending;          /* created but for the pod's network */
 
 	/* Kept until the VM is up. */
 	char *spec_json;
@@ -93,6 +95,7 @@ struct hull_pod {
 	struct hull_rpc_server *server;
 	const struct hull_rpc_conn *creator;   /* the first connection; only compared */
 	struct hull_vm *vm;
+	struct hull_network *network;  /* NULL: the pod has no network namespace on the host */
 	bool up, winding_down, ending;
 	char *lost;                    /* why the VM is gone */
 	struct hull_container *containers;
@@ -110,8 +113,8 @@ struct hull_pod {
 struct hull_pod *hull_pod_new(uv_loop_t *loop, struct hull_config *config, const struct hull_vmm_ops *vmm_ops,
 			      const char *root, const char *id, int listen_fd, struct hull_error *err);
 struct hull_container *hull_pod_find(struct hull_pod *pod, const char *id);
-/* Boots the VM if there is none yet. */
-int hull_pod_boot(struct hull_pod *pod, const struct hull_oci_spec *spec, struct hull_error *err);
+/* Boots the VM if there is none yet. `netns_fd`: the pod's network namespace on the host, taken over; -1: none. */
+int hull_pod_boot(struct hull_pod *pod, const struct hull_oci_spec *spec, int netns_fd, struct hull_error *err);
 /* The VM is gone or useless: every process that is not over ends with `reason`. */
 void hull_pod_lost(struct hull_pod *pod, const char *reason);
 /* The first container ended: kills the others, and ends the pod when all have been reported, or after a while anyway. */

@@ -239,6 +239,8 @@ static int start_vmm(struct hull_vm *vm, const struct hull_vm_request *rq, int *
 		.share_fd = TAKE_FD(*share_fd),
 		.share_tag = HULL_VM_SHARE_TAG,
 		.hotplug_ports = rq->config->hotplug_ports,
+		.nics = rq->nics,
+		.n_nics = rq->n_nics,
 		.debug_console = hull_log_level_get() >= HULL_LOG_DEBUG,
 	};
 	r = vm->ops->start(vm->loop, &c, &vmm_events, vm, on_started, ret_agent_fd, &vm->vmm, err);
@@ -394,6 +396,16 @@ void hull_vm_add_disk(struct hull_vm *vm, const struct hull_disk *disk, hull_vmm
 void hull_vm_remove_disk(struct hull_vm *vm, const char *id, hull_vmm_done_fn done, void *data)
 {
 	vm->ops->remove_disk(vm->vmm, id, done, data);
+}
+
+void hull_vm_add_nic(struct hull_vm *vm, const struct hull_nic *nic, hull_vmm_done_fn done, void *data)
+{
+	vm->ops->add_nic(vm->vmm, nic, done, data);
+}
+
+void hull_vm_remove_nic(struct hull_vm *vm, const char *id, hull_vmm_done_fn done, void *data)
+{
+	vm->ops->remove_nic(vm->vmm, id, done, data);
 }
 
 void hull_vm_kill(struct hull_vm *vm)

@@ -26,6 +26,8 @@ struct hull_vm_request {
 	unsigned vcpus;                /* 0: the configured number */
 	uint64_t memory_max_bytes;     /* what it may grow to; 0: not at all */
 	unsigned vcpus_max;
+	const struct hull_nic *nics;   /* there from the start; borrowed during the call */
+	size_t n_nics;
 };
 
 struct hull_vm_facts {
@@ -65,6 +67,9 @@ void hull_vm_grow(struct hull_vm *vm, uint64_t memory_bytes, unsigned vcpus, hul
 /* As the VMM's operations of that name (vmm.h). The disk's options are the caller's. */
 void hull_vm_add_disk(struct hull_vm *vm, const struct hull_disk *disk, hull_vmm_done_fn done, void *data);
 void hull_vm_remove_disk(struct hull_vm *vm, const char *id, hull_vmm_done_fn done, void *data);
+/* Interfaces that come and go later, as vmm.h says; fails when the VM has ended. */
+void hull_vm_add_nic(struct hull_vm *vm, const struct hull_nic *nic, hull_vmm_done_fn done, void *data);
+void hull_vm_remove_nic(struct hull_vm *vm, const char *id, hull_vmm_done_fn done, void *data);
 
 /* Where start-up time went: notes a moment under a literal name (the first 24 are kept). */
 void hull_vm_milestone(struct hull_vm *vm, const char *name);

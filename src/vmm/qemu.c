@@ -290,6 +290,7 @@ static int qemu_start(uv_loop_t *loop, const struct hull_vm_config *config, cons
 	vm->vcpus_max = config->vcpus_max;
 	vm->cpus_can_go = config->accel != HULL_ACCEL_TCG;
 	vm->ports = config->hotplug_ports;
+	hull_qemu_devices_cold(vm, config);
 	uv_timer_init(loop, &vm->timer);
 	vm->timer.data = vm;
 	vm->open_handles = 1;

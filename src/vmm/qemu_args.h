@@ -13,6 +13,8 @@
 #define HULL_QEMU_AGENT_PORT "hull.agent"
 #define HULL_QEMU_VIRTIO_MEM "vmem"
 #define HULL_QEMU_PORT_PREFIX "hp"     /* hot-plug ports: hp0, hp1, … */
+#define HULL_QEMU_NIC_BUS "nics"       /* the bridge on which interfaces sit, slots 1 to HULL_NICS_MAX */
+#define HULL_QEMU_NIC_PREFIX "nic-"    /* devices and backends of interfaces: nic-<id> */
 
 /* virtio-mem hands memory out in blocks of this size. */
 #define HULL_QEMU_MEMORY_BLOCK (2ULL * 1024 * 1024)
@@ -31,6 +33,10 @@ struct hull_qemu_fds {
 	int serial;                    /* -1 without config->debug_console */
 	int share;                     /* -1: none */
 };
+
+/* Whether `name` may be part of a device's id: [a-z0-9-]{1,32}. */
+bool hull_qemu_name_valid(const char *name);
+
 
 /*
  * Fills the empty `ret` with argv, argv[0] included. EINVAL with a reason when the configuration makes no sense.

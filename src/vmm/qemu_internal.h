@@ -67,7 +67,8 @@ struct hull_qemu_op {
 
 	struct hull_qemu_device *device;       /* plug and unplug */
 	size_t step;
-	int fd;
+	int fds[2 * HULL_NIC_QUEUES_MAX];      /* that QEMU is to get; -1: it has */
+	unsigned n_fds;
 
 	bool is_resize, resize_active;
 	int64_t give_up_ms;
@@ -116,6 +117,8 @@ void hull_qemu_device_deleted(struct hull_vmm *vm, const char *id, bool refused)
 /* The operation that worked on the device has ended. */
 void hull_qemu_device_released(struct hull_vmm *vm, struct hull_qemu_device *device);
 void hull_qemu_devices_free(struct hull_vmm *vm);
+/* Notes the devices that the VM starts with. */
+void hull_qemu_devices_cold(struct hull_vmm *vm, const struct hull_vm_config *config);
 
 /* qemu_resize.c */
 void hull_qemu_resize(struct hull_vmm *vm, uint64_t memory_bytes, unsigned vcpus, hull_vmm_done_fn done, void *data);

@@ -56,16 +56,26 @@ static int compare_ints(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-/* The descriptors that are there, ascending. */
-static size_t sort_fds(const struct hull_qemu_fds *fds, int keep[static 5])
+/* The descriptors that are there, ascending; the array is the caller's to free. */
+static int *sort_fds(const struct hull_vm_config *config, const struct hull_qemu_fds *fds, size_t *ret_n)
 {
 	const int all[] = { fds->qmp, fds->agent, fds->console, fds->serial, fds->share };
+	int *keep = hull_new(int, HULL_ARRAY_SIZE(all) + config->n_nics * 2 * HULL_NIC_QUEUES_MAX);
 	size_t n = 0;
 	for (size_t i = 0; i < HULL_ARRAY_SIZE(all); i++)
 		if (all[i] >= 0)
 			keep[n++] = all[i];
+	for (size_t i = 0; i < config->n_nics; i++) {
+		const struct hull_nic *nic = &config->nics[i];
+		for (unsigned q = 0; q < nic->queues; q++) {
+			keep[n++] = nic->tap_fds[q];
+			if (nic->vhost_fds)
+				keep[n++] = nic->vhost_fds[q];
+		}
+	}
 	qsort(keep, n, sizeof(*keep), compare_ints);
-	return n;
+	*ret_n = n;
+	return keep;
 }
 
 /* The group that may open /dev/kvm, 0 when nobody's or root's. */
@@ -86,7 +96,7 @@ int hull_qemu_jail_start(uv_loop_t *loop, const struct hull_vm_config *config, c
 	};
 	struct hull_jail_bind binds[BINDS_MAX];
 	struct hull_strv args = { 0 };
-	int keep[5];
+	size_t n_keep;
 
 	int r = hull_qemu_args(config, &host, fds, &args, err);
 	if (r < 0)
@@ -98,10 +108,11 @@ int hull_qemu_jail_start(uv_loop_t *loop, const struct hull_vm_config *config, c
 		hull_strv_clear(&args);
 		return r;
 	}
+	_cleanup_free_ int *keep = sort_fds(config, fds, &n_keep);
 	const struct hull_spawn spawn = {
 		.path = config->vmm_path, .argv = args.v,
 		.stdin_fd = -1, .stdout_fd = -1,
-		.keep_fds = keep, .n_keep_fds = sort_fds(fds, keep),
+		.keep_fds = keep, .n_keep_fds = n_keep,
 		.die_with_parent = true, .new_session = true, .ordinary_oom_score = true,
 		.drop_privileges = true, .uid = config->run_as_uid, .gid = config->run_as_gid,
 		.extra_gid = kvm ? kvm_group() : 0,

@@ -20,7 +20,6 @@ struct hull_qemu_op *hull_qemu_op_new(struct hull_vmm *vm, hull_vmm_done_fn done
 	op->vm = vm;
 	op->done = done;
 	op->data = data;
-	op->fd = -1;
 	while (*tail)
 		tail = &(*tail)->next;
 	*tail = op;
@@ -43,7 +42,8 @@ void hull_qemu_op_finish(struct hull_qemu_op *op)
 		op->done(op->data, op->error.code ? &op->error : NULL);
 	if (op->resize_active)
 		hull_qemu_resize_next(vm);
-	hull_closep(&op->fd);
+	for (unsigned i = 0; i < op->n_fds; i++)
+		hull_closep(&op->fds[i]);
 	free(op);
 }
 

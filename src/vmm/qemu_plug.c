@@ -20,6 +20,7 @@
 
 #define STEPS 5
 #define ID_MAX 32
+#define FDS_MAX (2 * HULL_NIC_QUEUES_MAX)
 #define SERIAL_MAX 20
 
 struct step {
@@ -32,7 +33,8 @@ struct step {
 
 struct kind {
 	const char *name;
-	struct step steps[STEPS];                                       /* the first one carries the descriptor; no command: the end */
+	struct step steps[STEPS];                                       /* the first carries descriptors, one a time; no command: the end */
+	bool on_bridge;                /* in a slot of the interfaces' bridge; otherwise in a root port */
 };
 
 struct hull_qemu_device {
@@ -41,7 +43,10 @@ struct hull_qemu_device {
 	struct hull_qemu_op *op;       /* that works on it, if any */
 	char name[ID_MAX + 1];         /* what the caller calls it */
 	char id[ID_MAX + 8];           /* what QEMU calls it, and its backend, and the descriptor */
-	unsigned port, fdset;
+	unsigned place, fdset;         /* the number of its root port, or of its slot less one */
+	unsigned queues;               /* of an interface */
+	bool vhost;
+	unsigned fd_at;                /* which of its descriptors the next command is about */
 	bool readonly, is_block_device, direct, discard, iothread;
 	struct hull_io_limits limits;
 	bool deleted;                  /* the guest has let go of it; the backend is still there */
@@ -57,7 +62,18 @@ static struct json_object *fdset_args(const struct hull_qemu_device *d)
 
 static struct json_object *fdname_args(const struct hull_qemu_device *d)
 {
-	return hull_qemu_object("fdname", d->id, NULL);
+	char name[sizeof(d->id) + 8];
+	snprintf(name, sizeof(name), "%s.%u", d->id, d->fd_at);
+	return hull_qemu_object("fdname", name, NULL);
+}
+
+/* The names under which QEMU keeps `n` descriptors from the `first` on. */
+static const char *fd_names(const struct hull_qemu_device *d, unsigned first, unsigned n, char *buf, size_t size)
+{
+	size_t used = 0;
+	for (unsigned i = 0; i < n; i++)
+		used += (size_t)snprintf(buf + used, size - used, "%s%s.%u", i ? ":" : "", d->id, first + i);
+	return buf;
 }
 
 static struct json_object *id_args(const struct hull_qemu_device *d)
@@ -69,10 +85,15 @@ static struct json_object *id_args(const struct hull_qemu_device *d)
 static struct json_object *virtio_args(const struct hull_qemu_device *d, const char *driver, const char *backend_member,
 				       const char *detail_member)
 {
-	char bus[16];
-	snprintf(bus, sizeof(bus), HULL_QEMU_PORT_PREFIX "%u", d->port);
-	return hull_qemu_object("driver", driver, "id", d->id, "bus", bus, "disable-legacy", "on", "romfile", "",
-				backend_member, d->id, detail_member, d->detail, NULL);
+	char bus[16] = HULL_QEMU_NIC_BUS, addr[8];
+	snprintf(addr, sizeof(addr), "0x%x", d->place + 1);
+	if (!d->kind->on_bridge)
+		snprintf(bus, sizeof(bus), HULL_QEMU_PORT_PREFIX "%u", d->place);
+	struct json_object *args = hull_qemu_object("driver", driver, "id", d->id, "bus", bus, "disable-legacy", "on", "romfile", "",
+						    backend_member, d->id, detail_member, d->detail, NULL);
+	if (d->kind->on_bridge)
+		json_object_object_add(args, "addr", json_object_new_string(addr));
+	return args;
 }
 
 static bool wants_iothread(const struct hull_qemu_device *d)
@@ -156,18 +177,33 @@ static struct json_object *disk_device_args(const struct hull_qemu_device *d)
 
 static struct json_object *netdev_args(const struct hull_qemu_device *d)
 {
-	return hull_qemu_object("type", "tap", "id", d->id, "fd", d->id, NULL);
+	char names[HULL_NIC_QUEUES_MAX * (sizeof(d->id) + 8)];
+	const bool one = d->queues == 1;
+	struct json_object *args = hull_qemu_object("type", "tap", "id", d->id, one ? "fd" : "fds",
+						    fd_names(d, 0, d->queues, names, sizeof(names)), NULL);
+	if (d->vhost) {
+		json_object_object_add(args, "vhost", json_object_new_boolean(true));
+		json_object_object_add(args, one ? "vhostfd" : "vhostfds",
+				       json_object_new_string(fd_names(d, d->queues, d->queues, names, sizeof(names))));
+	}
+	return args;
 }
 
 static struct json_object *nic_device_args(const struct hull_qemu_device *d)
 {
-	return virtio_args(d, "virtio-net-pci", "netdev", "mac");
+	struct json_object *args = virtio_args(d, "virtio-net-pci", "netdev", "mac");
+	if (d->queues > 1) {
+		json_object_object_add(args, "mq", json_object_new_boolean(true));
+		json_object_object_add(args, "vectors", json_object_new_int((int)(2 * d->queues + 2)));
+	}
+	return args;
 }
 
 static struct json_object *chardev_args(const struct hull_qemu_device *d)
 {
 	struct json_object *addr = hull_qemu_object("type", "fd", NULL);
-	json_object_object_add(addr, "data", hull_qemu_object("str", d->id, NULL));
+	char name[sizeof(d->id) + 8];
+	json_object_object_add(addr, "data", hull_qemu_object("str", fd_names(d, 0, 1, name, sizeof(name)), NULL));
 	struct json_object *socket = json_object_new_object();
 	json_object_object_add(socket, "addr", addr);
 	json_object_object_add(socket, "server", json_object_new_boolean(false));
@@ -194,17 +230,17 @@ static const struct kind disk_kind = { "disk", {
 	{ "object-add", limits_args, "object-del", limits_id_args, wants_limits },
 	{ "blockdev-add", blockdev_args, "blockdev-del", node_args, NULL },
 	{ "device_add", disk_device_args, NULL, NULL, NULL },
-} };
+}, false };
 static const struct kind nic_kind = { "nic", {
 	{ "getfd", fdname_args, "closefd", fdname_args, NULL },
 	{ "netdev_add", netdev_args, "netdev_del", id_args, NULL },
 	{ "device_add", nic_device_args, NULL, NULL, NULL },
-} };
+}, true };
 static const struct kind share_kind = { "share", {
 	{ "getfd", fdname_args, "closefd", fdname_args, NULL },
 	{ "chardev-add", chardev_args, "chardev-remove", id_args, NULL },
 	{ "device_add", share_device_args, NULL, NULL, NULL },
-} };
+}, false };
 
 static void device_free(struct hull_vmm *vm, struct hull_qemu_device *d)
 {
@@ -230,22 +266,42 @@ static struct hull_qemu_device *find(struct hull_vmm *vm, const struct kind *kin
 	return NULL;
 }
 
-/* The lowest free port, or -1. */
-static int free_port(const struct hull_vmm *vm)
+static unsigned places(const struct hull_vmm *vm, const struct kind *kind)
+{
+	return kind->on_bridge ? HULL_NICS_MAX : vm->ports;
+}
+
+/* The lowest free port or slot, or -1. */
+static int free_place(const struct hull_vmm *vm, const struct kind *kind)
 {
 	uint64_t used = 0;
 	for (const struct hull_qemu_device *d = vm->devices; d; d = d->next)
-		used |= UINT64_C(1) << d->port;
-	for (unsigned port = 0; port < vm->ports; port++)
-		if (!(used & UINT64_C(1) << port))
-			return (int)port;
+		if (d->kind->on_bridge == kind->on_bridge)
+			used |= UINT64_C(1) << d->place;
+	for (unsigned place = 0; place < places(vm, kind); place++)
+		if (!(used & UINT64_C(1) << place))
+			return (int)place;
 	return -1;
 }
 
-static bool name_valid(const char *name)
+static struct hull_qemu_device *device_new(struct hull_vmm *vm, const struct kind *kind, const char *name, unsigned place,
+					   const char *detail)
 {
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
-	return n > 0 && n <= ID_MAX && name[n] == '\0';
+	struct hull_qemu_device *d = hull_new(struct hull_qemu_device, 1);
+	d->kind = kind;
+	snprintf(d->name, sizeof(d->name), "%s", name);
+	snprintf(d->id, sizeof(d->id), "%s-%s", kind->name, name);
+	d->place = place;
+	d->detail = detail ? hull_strdup(detail) : NULL;
+	d->next = vm->devices;
+	vm->devices = d;
+	return d;
+}
+
+void hull_qemu_devices_cold(struct hull_vmm *vm, const struct hull_vm_config *config)
+{
+	for (size_t i = 0; i < config->n_nics; i++)
+		device_new(vm, &nic_kind, config->nics[i].id, (unsigned)i, config->nics[i].mac)->queues = config->nics[i].queues;
 }
 
 static void undo(void *data, struct json_object *ret, const struct hull_error *err);
@@ -277,7 +333,12 @@ static void undo(void *data, struct json_object *ret, const struct hull_error *e
 {
 	struct hull_qemu_op *op = data;
 	while (op->step > 0) {
-		const struct step *step = &op->device->kind->steps[--op->step];
+		const struct step *step = &op->device->kind->steps[op->step - 1];
+		/* The first step was done once for each descriptor. */
+		if (op->step == 1 && op->device->fd_at > 0)
+			op->device->fd_at--;
+		if (op->step > 1 || op->device->fd_at == 0)
+			op->step--;
 		if (step->undo && is_wanted(step, op->device)) {
 			hull_qemu_op_send(op, step->undo, step->undo_args(op->device), -1, undo);
 			return;
@@ -293,14 +354,19 @@ static void next_step(struct hull_qemu_op *op);
 static void step_done(void *data, struct json_object *ret, const struct hull_error *err)
 {
 	struct hull_qemu_op *op = data;
-	hull_closep(&op->fd);
+	if (op->step == 0)
+		hull_closep(&op->fds[op->device->fd_at]);
 	if (err) {
 		op->error = *err;
 		hull_error_wrap(&op->error, "%s", op->device->kind->steps[op->step].command);
+		/* What the first step has handed over so far. */
+		if (op->step == 0 && op->device->fd_at > 0)
+			op->step = 1;
 		undo(op, NULL, NULL);
 		return;
 	}
-	op->step++;
+	if (op->step > 0 || ++op->device->fd_at == op->n_fds)
+		op->step++;
 	next_step(op);
 }
 
@@ -314,7 +380,7 @@ static void next_step(struct hull_qemu_op *op)
 		return;
 	}
 	const struct step *step = &steps[op->step];
-	hull_qemu_op_send(op, step->command, step->args(op->device), op->step == 0 ? op->fd : -1, step_done);
+	hull_qemu_op_send(op, step->command, step->args(op->device), op->step == 0 ? op->fds[op->device->fd_at] : -1, step_done);
 }
 
 static void take_disk_options(struct hull_qemu_device *d, const struct hull_disk *disk)
@@ -326,40 +392,26 @@ static void take_disk_options(struct hull_qemu_device *d, const struct hull_disk
 	d->limits = disk->limits;
 }
 
-/* Starts to plug. `fd` is taken over. `disk` has what only disks have, else NULL. */
-static void plug(struct hull_vmm *vm, const struct kind *kind, const char *name, int fd, const char *detail,
-		 const struct hull_disk *disk, hull_vmm_done_fn done, void *data)
+/* Starts to plug what has its descriptors in `op`. The device, when it is made, is complete but for what only its kind has. */
+static struct hull_qemu_device *plug(struct hull_qemu_op *op, const struct kind *kind, const char *name, const char *detail)
 {
-	struct hull_qemu_op *op = hull_qemu_op_new(vm, done, data, "plug %s %.32s", kind->name, name);
-	struct stat st;
-	int port = free_port(vm);
+	struct hull_vmm *vm = op->vm;
+	int place = free_place(vm, kind);
 
-	op->fd = fd;
-	if (!name_valid(name)) {
+	if (!hull_qemu_name_valid(name)) {
 		hull_qemu_op_refuse(op, EINVAL, "not a device name");
 	} else if (find(vm, kind, name)) {
 		hull_qemu_op_refuse(op, EEXIST, "it is there already");
-	} else if (port < 0) {
-		hull_qemu_op_refuse(op, ENOSPC, "all %u hot-plug ports are taken", vm->ports);
-	} else if (fstat(fd, &st) < 0) {
-		hull_qemu_op_refuse(op, errno, "%s", strerror(errno));
+	} else if (place < 0) {
+		hull_qemu_op_refuse(op, ENOSPC, "all %u hot-plug %s are taken", places(vm, kind), kind->on_bridge ? "slots" : "ports");
 	} else {
-		struct hull_qemu_device *d = hull_new(struct hull_qemu_device, 1);
-		d->kind = kind;
-		snprintf(d->name, sizeof(d->name), "%s", name);
-		snprintf(d->id, sizeof(d->id), "%s-%s", kind->name, name);
-		d->port = (unsigned)port;
+		struct hull_qemu_device *d = device_new(vm, kind, name, (unsigned)place, detail);
 		d->fdset = ++vm->serial_number;
-		d->is_block_device = S_ISBLK(st.st_mode);
-		if (disk)
-			take_disk_options(d, disk);
-		d->detail = detail ? hull_strdup(detail) : NULL;
-		d->next = vm->devices;
-		vm->devices = d;
 		d->op = op;
 		op->device = d;
-		next_step(op);
+		return d;
 	}
+	return NULL;
 }
 
 /*
@@ -383,27 +435,70 @@ static int disk_fd(const struct hull_disk *disk)
 
 void hull_qemu_add_disk(struct hull_vmm *vm, const struct hull_disk *disk, hull_vmm_done_fn done, void *data)
 {
+	struct hull_qemu_op *op = hull_qemu_op_new(vm, done, data, "plug disk %.32s", disk->id);
+	struct stat st;
 	int fd = disk_fd(disk);
-	if (fd < 0 || (disk->serial && strlen(disk->serial) > SERIAL_MAX)) {
-		struct hull_qemu_op *op = hull_qemu_op_new(vm, done, data, "plug disk %.32s", disk->id);
-		op->fd = fd < 0 ? -1 : fd;
-		hull_qemu_op_refuse(op, fd < 0 ? -fd : EINVAL, "%s",
-				    fd < 0 ? strerror(-fd) : "the serial is longer than 20 bytes");
+	if (fd >= 0)
+		op->fds[op->n_fds++] = fd;
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		int code = fd < 0 ? -fd : errno;
+		hull_qemu_op_refuse(op, code, "%s", strerror(code));
 		return;
 	}
-	plug(vm, &disk_kind, disk->id, fd, disk->serial, disk, done, data);
+	if (disk->serial && strlen(disk->serial) > SERIAL_MAX) {
+		hull_qemu_op_refuse(op, EINVAL, "the serial is longer than 20 bytes");
+		return;
+	}
+	struct hull_qemu_device *d = plug(op, &disk_kind, disk->id, disk->serial);
+	if (!d)
+		return;
+	take_disk_options(d, disk);
+	d->is_block_device = S_ISBLK(st.st_mode);
+	next_step(op);
+}
+
+/* Adds copies of `n` descriptors to the operation. */
+static int copy_fds(struct hull_qemu_op *op, const int *fds, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+		if (fd < 0)
+			return -errno;
+		op->fds[op->n_fds++] = fd;
+	}
+	return 0;
 }
 
 void hull_qemu_add_nic(struct hull_vmm *vm, const struct hull_nic *nic, hull_vmm_done_fn done, void *data)
 {
-	plug(vm, &nic_kind, nic->id, fcntl(nic->tap_fd, F_DUPFD_CLOEXEC, 3), nic->mac, NULL, done, data);
+	struct hull_qemu_op *op = hull_qemu_op_new(vm, done, data, "plug nic %.32s", nic->id);
+	if (nic->queues == 0 || nic->queues > HULL_NIC_QUEUES_MAX) {
+		hull_qemu_op_refuse(op, EINVAL, "%u queues", nic->queues);
+		return;
+	}
+	int r = copy_fds(op, nic->tap_fds, nic->queues);
+	if (r == 0 && nic->vhost_fds)
+		r = copy_fds(op, nic->vhost_fds, nic->queues);
+	if (r < 0) {
+		hull_qemu_op_refuse(op, -r, "%s", strerror(-r));
+		return;
+	}
+	struct hull_qemu_device *d = plug(op, &nic_kind, nic->id, nic->mac);
+	if (!d)
+		return;
+	d->queues = nic->queues;
+	d->vhost = nic->vhost_fds != NULL;
+	next_step(op);
 }
 
 void hull_qemu_add_share(struct hull_vmm *vm, int share_fd, const char *tag, hull_vmm_done_fn done, void *data)
 {
 	char name[16];
 	snprintf(name, sizeof(name), "%u", ++vm->serial_number);
-	plug(vm, &share_kind, name, share_fd, tag, NULL, done, data);
+	struct hull_qemu_op *op = hull_qemu_op_new(vm, done, data, "plug share %s", name);
+	op->fds[op->n_fds++] = share_fd;
+	if (plug(op, &share_kind, name, tag))
+		next_step(op);
 }
 
 /* QEMU passed the request on; DEVICE_DELETED says when the guest has let go, and may have said so already. */

@@ -24,6 +24,17 @@ enum hull_accel { HULL_ACCEL_AUTO, HULL_ACCEL_KVM, HULL_ACCEL_TCG };
 const char *hull_accel_name(enum hull_accel accel);
 int hull_accel_parse(const char *text, enum hull_accel *ret);
 
+#define HULL_NIC_QUEUES_MAX 8
+#define HULL_NICS_MAX 30
+
+struct hull_nic {
+	const char *id;                /* [a-z0-9-]{1,32} */
+	const int *tap_fds;            /* one for each queue, with a virtio-net header; borrowed during the call */
+	const int *vhost_fds;          /* as many of /dev/vhost-net; NULL: the VMM carries the frames itself */
+	unsigned queues;               /* 1 to HULL_NIC_QUEUES_MAX */
+	const char *mac;               /* 02:00:00:12:34:56 */
+};
+
 /* What boots. Nothing in here is about one pod but its size. Strings are borrowed during start(). */
 struct hull_vm_config {
 	const char *vmm_path;          /* /usr/bin/qemu-system-x86_64 */
@@ -40,7 +51,9 @@ struct hull_vm_config {
 	const char *run_dir;           /* per-pod directory where the jail's mount point may be made */
 	int share_fd;                  /* connected vhost-user socket of virtiofsd, taken over; -1: none */
 	const char *share_tag;
-	unsigned hotplug_ports;        /* empty PCIe root ports */
+	unsigned hotplug_ports;        /* empty PCIe root ports, for disks and shares; interfaces have slots of their own */
+	const struct hull_nic *nics;   /* there from the first instruction on; as if plugged later in every other respect */
+	size_t n_nics;
 	bool debug_console;            /* kernel messages from the first instruction on */
 };
 
@@ -74,11 +87,6 @@ struct hull_disk {
 	struct hull_io_limits limits;
 };
 
-struct hull_nic {
-	const char *id;
-	int tap_fd;                    /* borrowed during the call */
-	const char *mac;
-};
 
 struct hull_vmm_ops {
 	const char *name;

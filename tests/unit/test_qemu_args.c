@@ -129,6 +129,24 @@ static void test_share(void **state)
 	has(text, ",romfile=,tag=a,,b=c\n");
 }
 
+static void test_nics(void **state)
+{
+	struct hull_vm_config config = basic();
+	const int one[] = { 21 }, two[] = { 22, 23 }, vhost[] = { 24, 25 };
+	struct hull_nic nics[] = {
+		{ .id = "n2", .tap_fds = one, .queues = 1, .mac = "02:00:00:00:00:02" },
+		{ .id = "n3", .tap_fds = two, .vhost_fds = vhost, .queues = 2, .mac = "02:00:00:00:00:03" },
+	};
+	has(args(&config, NULL), "\npcie-pci-bridge,id=nics\n");
+	config.nics = nics;
+	config.n_nics = 2;
+	const char *text = args(&config, NULL);
+	has(text, "\n-netdev\ntap,id=nic-n2,fd=21\n-device\nvirtio-net-pci,id=nic-n2,netdev=nic-n2,mac=02:00:00:00:00:02,bus=nics,"
+	    "addr=0x1,disable-legacy=on,romfile=\n");
+	has(text, "\n-netdev\ntap,id=nic-n3,fds=22:23,vhost=on,vhostfds=24:25\n");
+	has(text, ",bus=nics,addr=0x2,mq=on,vectors=6,disable-legacy=on");
+}
+
 static void test_debug_console(void **state)
 {
 	struct hull_vm_config config = basic();
@@ -176,6 +194,12 @@ static void test_refused(void **state)
 	config = basic();
 	config.share_fd = 3;
 	refused(&config, "tag");
+	config = basic();
+	const int fd = 9;
+	struct hull_nic nic = { .id = "a,b", .tap_fds = &fd, .queues = 1, .mac = "02:00:00:00:00:02" };
+	config.nics = &nic;
+	config.n_nics = 1;
+	refused(&config, "not a device name");
 }
 
 static void test_accel_names(void **state)
@@ -193,7 +217,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_basic), cmocka_unit_test(test_kvm), cmocka_unit_test(test_hotplug),
-		cmocka_unit_test(test_share), cmocka_unit_test(test_debug_console), cmocka_unit_test(test_no_initrd),
+		cmocka_unit_test(test_share), cmocka_unit_test(test_nics), cmocka_unit_test(test_debug_console), cmocka_unit_test(test_no_initrd),
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_accel_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

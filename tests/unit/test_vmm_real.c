@@ -245,17 +245,23 @@ static void test_disks(void **state)
 	test_free(g);
 }
 
+static int make_tap(bool multi_queue, const char *name)
+{
+	struct ifreq request = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (multi_queue ? IFF_MULTI_QUEUE : 0)) };
+	int tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	if (tap < 0 || ioctl(tap, TUNSETIFF, &request) < 0)
+		fail_msg("cannot make a tap: %s", strerror(errno));
+	return tap;
+}
+
 static void test_nic(void **state)
 {
 	BOOT_OR_SKIP(g, state)
-	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
-	int tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-	if (tap < 0 || ioctl(tap, TUNSETIFF, &request) < 0)
-		fail_msg("cannot make a tap: %s", strerror(errno));
+	int tap = make_tap(false, "");
 	struct vmm_answer added = { 0 }, removed = { 0 };
-	struct hull_nic nic = { "eth0", tap, "02:00:00:12:34:56" };
+	struct hull_nic nic = { .id = "eth0", .tap_fds = &tap, .queues = 1, .mac = "02:00:00:12:34:56" };
 
-	g->config.hotplug_ports = 2;
 	vmm_guest_boot(g);
 	qemu->add_nic(g->vm, &nic, vmm_answered, &added);
 	close(tap);
@@ -264,6 +270,36 @@ static void test_nic(void **state)
 	qemu->remove_nic(g->vm, "eth0", vmm_answered, &removed);
 	vmm_guest_succeeds(g, &removed);
 	vmm_guest_expect_not(g, "net", "02:00:00:12:34:56");
+	vmm_guest_end(g);
+	test_free(g);
+}
+
+/* One that is there from the start goes like any other, and its slot can be used again; this one has two queues, then. */
+static void test_cold_nic(void **state)
+{
+	BOOT_OR_SKIP(g, state)
+	char name[IFNAMSIZ];
+	snprintf(name, sizeof(name), "hulltest%d", getpid() % 1000000);
+	int cold = make_tap(false, ""), hot[2] = { make_tap(true, name), make_tap(true, name) };
+	struct vmm_answer added = { 0 }, removed = { 0 }, again = { 0 };
+	struct hull_nic nics[] = { { .id = "a", .tap_fds = &cold, .queues = 1, .mac = "02:00:00:12:34:01" } };
+	struct hull_nic nic = { .id = "a", .tap_fds = hot, .queues = 2, .mac = "02:00:00:12:34:02" };
+
+	g->config.nics = nics;
+	g->config.n_nics = 1;
+	vmm_guest_boot(g);
+	close(cold);
+	vmm_guest_expect(g, "net", "02:00:00:12:34:01");
+	qemu->remove_nic(g->vm, "a", vmm_answered, &removed);
+	vmm_guest_succeeds(g, &removed);
+	vmm_guest_expect_not(g, "net", "02:00:00:12:34:01");
+	qemu->add_nic(g->vm, &nic, vmm_answered, &added);
+	close(hot[0]);
+	close(hot[1]);
+	vmm_guest_succeeds(g, &added);
+	vmm_guest_expect(g, "net", "02:00:00:12:34:02");
+	qemu->remove_nic(g->vm, "a", vmm_answered, &again);
+	vmm_guest_succeeds(g, &again);
 	vmm_guest_end(g);
 	test_free(g);
 }
@@ -413,6 +449,7 @@ int main(void)
 		FOR("debian", test_resize), FOR("hull", test_resize),
 		FOR("debian", test_disks), FOR("hull", test_disks),
 		FOR("debian", test_nic), FOR("hull", test_nic),
+		FOR("debian", test_cold_nic), FOR("hull", test_cold_nic),
 		FOR("debian", test_share_cold), FOR("hull", test_share_cold),
 		FOR("debian", test_share_hot), FOR("hull", test_share_hot),
 		FOR("debian", test_killed),
