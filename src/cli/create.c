@@ -22,9 +22,10 @@
 #include "cli/hooks.h"
 #include "cli/launch.h"
 #include "cli/lend.h"
-#include "cli/netns.h"
+#include "net/netns.h"
 #include "pod/config.h"
 #include "pod/join.h"
+#include "pod/network.h"
 #include "pod/paths.h"
 #include "pod/role.h"
 #include "pod/state.h"
@@ -33,6 +34,7 @@
 /* Covers a boot under emulation on a busy host (hull.conf: boot_timeout bounds it from within). */
 #define CREATE_TIMEOUT_MS (10 * 60 * 1000)
 #define START_TIMEOUT_MS 60000
+#define SETTLE_TIMEOUT_MS 60000
 #define KILL_TIMEOUT_MS 8000
 #define POD_LOG_MAX_BYTES (2u << 20)
 
@@ -56,6 +58,7 @@ struct creation {
 	struct hull_standin standin;   /* in the foreground: only for hooks, and gone after them */
 	pid_t standin_pid;             /* in the foreground: this process */
 
+	int netns;                     /* the container's network namespace on the host, or -1 */
 	int *fds;                      /* descriptors of the Create request; those from n_borrowed on are owned */
 	size_t n_fds, n_borrowed;
 	Hull__Pod__V1__Mount *mounts, **mount_pointers;
@@ -74,6 +77,7 @@ static void creation_clear(struct creation *c)
 	hull_closep(&c->sockets[0]);
 	hull_closep(&c->sockets[1]);
 	hull_closep(&c->terminal);
+	hull_closep(&c->netns);
 	hull_closep(&c->dirfd);
 	hull_state_free(c->state);
 	hull_bundle_clear(&c->bundle);
@@ -251,6 +255,7 @@ static int check_terminal(const struct creation *c, struct hull_error *err)
 /* The supervisor reads the configuration, too; here its errors come before anything exists. */
 static int check_config(struct creation *c, struct hull_error *err)
 {
+	struct hull_net_limits limits;
 	struct hull_config *config = NULL;
 	int r = hull_config_load(&config, err);
 	if (r == 0)
@@ -258,8 +263,27 @@ static int check_config(struct creation *c, struct hull_error *err)
 	if (r == 0 && hull_blocks_find(c->bundle.spec, c->options->rootfs_block, c->options->rootfs_block_options,
 				       config->disk_volumes, &c->blocks, err) < 0)
 		r = hull_error_wrap(err, "config.json");
+	if (r == 0)
+		r = hull_network_limits(config, c->bundle.spec, &limits, err);
 	hull_config_free(config);
 	return r;
+}
+
+/* The network namespace that the stand-in lives in and that is connected to the VM: nobody else may depend on it. */
+static int open_netns(struct creation *c, struct hull_error *err)
+{
+	const struct hull_oci_namespace *ns = &c->bundle.spec->namespaces[HULL_NS_NETWORK];
+	if (!ns->present)
+		return 0;
+	c->netns = ns->path ? hull_netns_open(ns->path, err) : hull_netns_new(err);
+	if (c->netns < 0)
+		return hull_error_wrap(err, "config.json: linux.namespaces: network");
+	if (!ns->path)
+		return 0;
+	int r = hull_netns_check_foreign(c->netns, err);
+	if (r == 0)
+		r = hull_netns_check_empty(c->netns, NULL, 0, err);
+	return r < 0 ? hull_error_wrap(err, "config.json: linux.namespaces: network: %s cannot be joined", ns->path) : 0;
 }
 
 static int load(struct creation *c, struct hull_error *err)
@@ -278,8 +302,8 @@ static int load(struct creation *c, struct hull_error *err)
 	r = hull_joins_resolve(c->cli->root, spec, &c->role, &c->pod_id, &c->joins, err);
 	if (r == 0 && c->role != HULL_ROLE_MEMBER)
 		r = hull_oci_spec_check_own_network(spec, err);
-	if (r == 0 && spec->namespaces[HULL_NS_NETWORK].path && c->role != HULL_ROLE_MEMBER)
-		r = hull_netns_check(spec->namespaces[HULL_NS_NETWORK].path, err);
+	if (r == 0 && c->role != HULL_ROLE_MEMBER)
+		r = open_netns(c, err);
 	if (r == 0)
 		r = check_config(c, err);
 	for (size_t i = 0; i < spec->ignored.n; i++)
@@ -336,13 +360,14 @@ static int run_inside_hooks(void *data, struct hull_error *err)
 /* In the foreground this process stands for the container itself; hooks still need namespaces like the container's. */
 static int start_standin(struct creation *c, struct hull_error *err)
 {
+	const struct hull_oci_spec *spec = c->bundle.spec;
 	const struct hull_launch_inside inside = { run_inside_hooks, c };
 	c->standin_pid = getpid();
-	if (c->options->foreground && c->bundle.spec->create_container.n == 0)
+	if (c->options->foreground && spec->prestart.n + spec->create_runtime.n + spec->create_container.n == 0)
 		return 0;
 	/* It is all that `docker top` and `podman top` can show, and says so. */
 	_cleanup_free_ char *title = hull_asprintf("%s (its processes are in its VM)", c->id);
-	int r = hull_mirror_prepare(&c->bundle, &c->mirror, err);
+	int r = hull_mirror_prepare(&c->bundle, c->netns, &c->mirror, err);
 	if (r == 0)
 		r = hull_launch_standin(c->sockets[1], c->terminal, title, c->mirror, &inside, &c->standin, err);
 	if (r == 0 && !c->options->foreground)
@@ -400,6 +425,9 @@ static int request_create(struct creation *c, Hull__Pod__V1__Stdio *stdio, struc
 	m.rootfs_readonly = c->bundle.spec->root_readonly;
 	m.n_joined = add_joined(c, joined, joined_pointers);
 	m.joined = joined_pointers;
+	m.has_netns = c->netns >= 0;
+	if (m.has_netns)
+		add_fd(c, TAKE_FD(c->netns));
 	int r = hull_client_call(c->client, "Create", &m.base, &hull__pod__v1__create_response__descriptor, CREATE_TIMEOUT_MS,
 				 c->fds, c->n_fds, NULL, err);
 	if (r == -ENOTCONN && !hull_procref_alive(&c->state->supervisor))
@@ -410,13 +438,23 @@ static int request_create(struct creation *c, Hull__Pod__V1__Stdio *stdio, struc
 static int run_create_hooks(struct creation *c, struct hull_error *err)
 {
 	const struct hull_oci_spec *spec = c->bundle.spec;
-	hull_procref_get(c->standin_pid, &c->state->standin);
+	/* In the foreground too, hooks are told of a process in the container's namespaces. */
+	hull_procref_get(c->standin.pid > 0 ? c->standin.pid : c->standin_pid, &c->state->standin);
 	int r = hull_hooks_run(&spec->prestart, "prestart", c->state, HULL_STATUS_CREATING, c->bundle.path, err);
 	if (r == 0)
 		r = hull_hooks_run(&spec->create_runtime, "createRuntime", c->state, HULL_STATUS_CREATING, c->bundle.path, err);
 	if (r == 0 && spec->create_container.n > 0)
 		r = hull_launch_run_inside(&c->standin, err);
 	return r;
+}
+
+/* Waits until the guest has what is in the pod's network namespace now. */
+static int settle_network(struct creation *c, struct hull_error *err)
+{
+	Hull__Pod__V1__Empty m = HULL__POD__V1__EMPTY__INIT;
+	if (c->role == HULL_ROLE_MEMBER)
+		return 0;
+	return hull_client_call(c->client, "SettleNetwork", &m.base, &hull__pod__v1__empty__descriptor, SETTLE_TIMEOUT_MS, NULL, 0, NULL, err);
 }
 
 /* The guest has made the container: what is left to do on the host. */
@@ -426,18 +464,16 @@ static int finish_standin(struct creation *c, struct hull_error *err)
 	int r = c->standin.pid > 0 ? hull_launch_fill(&c->standin, err) : 0;
 	if (r == 0)
 		r = run_create_hooks(c, err);
+	/* Docker's hook puts interfaces into the stand-in's network namespace. */
+	if (r == 0 && spec->prestart.n + spec->create_runtime.n + spec->create_container.n > 0)
+		r = settle_network(c, err);
 	if (r < 0)
 		return r;
 	if (c->options->foreground) {
 		hull_launch_abandon(&c->standin);
 		return 0;
 	}
-	r = hull_launch_release(&c->standin, err);
-	if (r < 0 || spec->prestart.n + spec->create_runtime.n + spec->create_container.n == 0)
-		return r;
-	/* Docker's hook puts interfaces into the stand-in's network namespace. */
-	_cleanup_free_ char *net = hull_asprintf("/proc/%d/ns/net", (int)c->standin_pid);
-	return hull_netns_check(net, err);
+	return hull_launch_release(&c->standin, err);
 }
 
 static int create_steps(struct creation *c, struct hull_error *err)
@@ -477,7 +513,7 @@ static int create_steps(struct creation *c, struct hull_error *err)
 int hull_create(const struct hull_cli *cli, const char *id, const struct hull_create_options *options,
 		struct hull_created *ret, struct hull_error *err)
 {
-	struct creation c = { .cli = cli, .id = id, .options = options, .dirfd = -1, .sockets = { -1, -1 }, .terminal = -1,
+	struct creation c = { .cli = cli, .id = id, .options = options, .dirfd = -1, .sockets = { -1, -1 }, .terminal = -1, .netns = -1,
 			      .standin = HULL_STANDIN_INIT };
 
 	if (!hull_container_id_valid(id))

@@ -12,6 +12,8 @@
 #include "cli/client.h"
 #include "cli/create.h"
 #include "cli/hooks.h"
+#include "net/net.h"
+#include "net/netns.h"
 #include "pod/paths.h"
 #include "pod/state.h"
 
@@ -111,6 +113,23 @@ static int end_container(const struct hull_cli *cli, const struct hull_state *st
 	return 0;
 }
 
+/* What a pod that was killed could not take away from an engine's namespace; with a namespace of Hull's own it went. */
+static void clean_network(int dirfd)
+{
+	_cleanup_free_ char *text = NULL;
+	struct hull_oci_spec *spec = NULL;
+	struct hull_error err = HULL_ERROR_INIT;
+	size_t len;
+	if (hull_file_read(dirfd, "config.json", HULL_OCI_CONFIG_MAX_BYTES, &text, &len) < 0 ||
+	    hull_oci_spec_parse(text, len, &spec, &err) < 0)
+		return;
+	const char *path = spec->namespaces[HULL_NS_NETWORK].path;
+	_cleanup_close_ int fd = path ? hull_netns_open(path, &err) : -1;
+	if (fd >= 0 && hull_netns_check_foreign(fd, &err) == 0 && hull_net_clean(fd, &err) < 0)
+		hull_log_info("clean %s: %s", path, err.message);
+	hull_oci_spec_free(spec);
+}
+
 static void run_poststop_hooks(int dirfd, const struct hull_state *state)
 {
 	_cleanup_free_ char *text = NULL;
@@ -182,6 +201,8 @@ static int delete_locked(const struct hull_cli *cli, const char *id, bool force,
 	if (r == 0 && state->supervisor.pid == 0 && strcmp(state->pod_id, id) == 0)
 		end_unknown_supervisor(cli, id);
 	if (r == 0) {
+		if (strcmp(state->pod_id, id) == 0)
+			clean_network(dirfd);
 		run_poststop_hooks(dirfd, state);
 		r = remove_dirs(cli, id, path, err);
 	}

@@ -69,7 +69,7 @@ static int prepare_namespace(struct hull_mirror *m, const struct hull_oci_spec *
 	return 0;
 }
 
-int hull_mirror_prepare(const struct hull_bundle *b, struct hull_mirror **ret, struct hull_error *err)
+int hull_mirror_prepare(const struct hull_bundle *b, int netns_fd, struct hull_mirror **ret, struct hull_error *err)
 {
 	const struct hull_oci_spec *spec = b->spec;
 	struct hull_mirror *m = hull_new(struct hull_mirror, 1);
@@ -83,6 +83,13 @@ int hull_mirror_prepare(const struct hull_bundle *b, struct hull_mirror **ret, s
 
 	for (size_t i = 0; r == 0 && i < HULL_ARRAY_SIZE(mirrored); i++)
 		r = prepare_namespace(m, spec, &mirrored[i], err);
+	if (r == 0 && netns_fd >= 0) {
+		m->new_namespaces &= ~CLONE_NEWNET;
+		hull_closep(&m->joined[HULL_NS_NETWORK]);
+		m->joined[HULL_NS_NETWORK] = fcntl(netns_fd, F_DUPFD_CLOEXEC, 3);
+		if (m->joined[HULL_NS_NETWORK] < 0)
+			r = hull_error_errno(err, errno, "linux.namespaces: network");
+	}
 	for (size_t i = 0; r == 0 && i < spec->n_mounts; i++) {
 		const struct hull_oci_mount *mount = &spec->mounts[i];
 		struct tree *t = &m->trees[m->n_trees++];

@@ -13,8 +13,8 @@
 
 struct hull_mirror;
 
-/* Clones the trees. The bundle is borrowed for as long as the mirror lives. */
-int hull_mirror_prepare(const struct hull_bundle *bundle, struct hull_mirror **ret, struct hull_error *err);
+/* Clones the trees. The bundle is borrowed for as long as the mirror lives. `netns_fd`: the network namespace to join, borrowed for the call; -1: as config.json says. */
+int hull_mirror_prepare(const struct hull_bundle *bundle, int netns_fd, struct hull_mirror **ret, struct hull_error *err);
 
 /* In the process that becomes the stand-in: enters the namespaces. 0 or -errno. */
 int hull_mirror_enter(const struct hull_mirror *mirror);

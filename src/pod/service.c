@@ -438,6 +438,28 @@ static void handle_update(struct hull_rpc_request *request, const ProtobufCMessa
 	hull_oci_resources_free(resources);
 }
 
+/* ---- network */
+
+static void on_settled(void *data, const struct hull_error *err)
+{
+	_cleanup_(forwarded_freep) struct forwarded *f = data;
+	Hull__Pod__V1__Empty done = HULL__POD__V1__EMPTY__INIT;
+	if (err)
+		hull_rpc_fail_error(f->request, err);
+	else
+		hull_rpc_reply(f->request, &done.base);
+}
+
+static void handle_settle_network(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data)
+{
+	struct hull_pod *pod = data;
+	Hull__Pod__V1__Empty done = HULL__POD__V1__EMPTY__INIT;
+	if (!pod->network)
+		hull_rpc_reply(request, &done.base);
+	else
+		hull_network_settle(pod->network, on_settled, forward(pod, request, ""));
+}
+
 /* ---- delete */
 
 static void handle_delete(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data)
@@ -484,6 +506,7 @@ static const struct hull_rpc_method methods[] = {
 	{ "Ps", &hull__pod__v1__container_ref__descriptor, handle_ps, NULL },
 	{ "Stats", &hull__pod__v1__container_ref__descriptor, handle_stats, NULL },
 	{ "Update", &hull__pod__v1__update_request__descriptor, handle_update, NULL },
+	{ "SettleNetwork", &hull__pod__v1__empty__descriptor, handle_settle_network, NULL },
 	{ "Inspect", &hull__pod__v1__empty__descriptor, handle_inspect, NULL },
 	{ NULL, NULL, NULL, NULL },
 };

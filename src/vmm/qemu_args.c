@@ -11,7 +11,8 @@
  *  swiotlb=noforce With hot-pluggable memory above 4 GiB a kernel sets 64 MiB aside for devices that cannot reach
  *                  it. There are none here. Saves those 64 MiB and 120 ms.
  *  pcie-pci-bridge Thirty slots into which interfaces can be plugged (by ACPI, like the root ports), for the price of one
- *                  device: as many root ports would cost 10 ms each at every boot.
+ *                  device: as many root ports would cost 10 ms each at every boot. The entropy device sits there too: a bridge
+ *                  that is empty at boot gets no window from the kernel, and one window has room for all.
  */
 #include "vmm/qemu_args.h"
 
@@ -159,7 +160,8 @@ static void add_devices(const struct hull_vm_config *c, const struct hull_qemu_f
 {
 	/* A guest that asks for entropy without end gets 64 KiB a second. */
 	add(args, "-object", "rng-builtin,id=entropy");
-	add(args, "-device", "virtio-rng-pci,rng=entropy,max-bytes=65536,period=1000," HULL_QEMU_VIRTIO);
+	add(args, "-device", "pcie-pci-bridge,id=" HULL_QEMU_NIC_BUS);
+	add(args, "-device", "virtio-rng-pci,rng=entropy,max-bytes=65536,period=1000,bus=" HULL_QEMU_NIC_BUS ",addr=0x1f," HULL_QEMU_VIRTIO);
 	add(args, "-device", "pvpanic-pci");
 	if (c->share_fd >= 0) {
 		_cleanup_free_ char *tag = escape(c->share_tag);
@@ -203,13 +205,6 @@ static void add_nic(const struct hull_nic *nic, size_t i, struct hull_strv *args
 		       HULL_QEMU_NIC_BUS ",addr=0x%zx%s," HULL_QEMU_VIRTIO, nic->id, nic->id, nic->mac, i + 1, queues);
 }
 
-static void add_nics(const struct hull_vm_config *c, struct hull_strv *args)
-{
-	add(args, "-device", "pcie-pci-bridge,id=" HULL_QEMU_NIC_BUS);
-	for (size_t i = 0; i < c->n_nics; i++)
-		add_nic(&c->nics[i], i, args);
-}
-
 int hull_qemu_args(const struct hull_vm_config *config, const struct hull_qemu_host *host,
 		   const struct hull_qemu_fds *fds, struct hull_strv *ret, struct hull_error *err)
 {
@@ -232,6 +227,7 @@ int hull_qemu_args(const struct hull_vm_config *config, const struct hull_qemu_h
 	add_kernel(config, ret);
 	add_channels(config, fds, ret);
 	add_devices(config, fds, ret);
-	add_nics(config, ret);
+	for (size_t i = 0; i < config->n_nics; i++)
+		add_nic(&config->nics[i], i, ret);
 	return 0;
 }
