@@ -33,21 +33,19 @@ static Network *copy(const Network *net)
 }
 
 /*
- * New things first: a route that is replaced leaves no gap. Then the old ones, and what hung on them, for the kernel takes the routes of
- * an address along with it, is put in place once more.
+ * What is not wanted any more goes first: a route may stand in the way of its successor, and an address takes others and its routes along
+ * with it when it goes.
  */
 static int apply(struct hull_agent_net *n, const Network *net, const struct hull_net_links *links, struct hull_error *err)
 {
 	int r = hull_net_links_apply(n->rtnl, net, links, err);
+	if (r == 0 && n->applied) {
+		hull_net_routes_drop(n->rtnl, n->applied, net, links);
+		hull_net_addresses_drop(n->rtnl, n->applied, net, links);
+	}
 	if (r == 0)
 		r = hull_net_addresses_apply(n->rtnl, net, links, err);
-	if (r == 0)
-		r = hull_net_routes_apply(n->rtnl, net, links, err);
-	if (r < 0 || !n->applied)
-		return r;
-	hull_net_routes_drop(n->rtnl, n->applied, net, links);
-	hull_net_addresses_drop(n->rtnl, n->applied, net, links);
-	return hull_net_routes_apply(n->rtnl, net, links, err);
+	return r < 0 ? r : hull_net_routes_apply(n->rtnl, net, links, err);
 }
 
 /* 1: a device is not there yet; `err` says which. */

@@ -34,7 +34,7 @@ static void put_gateway(struct nl_msg *msg, const Route *r, const NextHop *hop)
 }
 
 /* Source: linux/rtnetlink.h, struct rtnexthop: headers in one attribute, each followed by its own. */
-static void put_hops(struct nl_msg *msg, const Route *r, const struct hull_net_links *links)
+static void put_hops(struct nl_msg *msg, const Route *r, const struct hull_net_links *links, bool onlink)
 {
 	struct nlattr *all = nla_nest_start(msg, RTA_MULTIPATH);
 	for (size_t i = 0; i < r->n_hops; i++) {
@@ -43,7 +43,7 @@ static void put_hops(struct nl_msg *msg, const Route *r, const struct hull_net_l
 			break;
 		size_t at = (size_t)((char *)nh - (char *)nlmsg_hdr(msg));
 		*nh = (struct rtnexthop){
-			.rtnh_flags = r->hops[i]->onlink ? RTNH_F_ONLINK : 0, .rtnh_hops = (uint8_t)(r->hops[i]->weight ? r->hops[i]->weight - 1 : 0),
+			.rtnh_flags = onlink || r->hops[i]->onlink ? RTNH_F_ONLINK : 0, .rtnh_hops = (uint8_t)(r->hops[i]->weight ? r->hops[i]->weight - 1 : 0),
 			.rtnh_ifindex = hull_net_links_index(links, r->hops[i]->device),
 		};
 		put_gateway(msg, r, r->hops[i]);
@@ -53,13 +53,14 @@ static void put_hops(struct nl_msg *msg, const Route *r, const struct hull_net_l
 	nla_nest_end(msg, all);
 }
 
-static struct nl_msg *route_message(int type, int flags, const Route *r, const struct hull_net_links *links)
+/* `onlink`: the gateways are taken to be there, whatever the other routes say. */
+static struct nl_msg *route_message(int type, int flags, const Route *r, const struct hull_net_links *links, bool onlink)
 {
 	const struct rtmsg rt = {
 		.rtm_family = (uint8_t)r->family, .rtm_dst_len = (uint8_t)r->prefix, .rtm_tos = (uint8_t)r->tos,
 		.rtm_table = r->table < 256 ? (uint8_t)r->table : RT_TABLE_UNSPEC, .rtm_protocol = (uint8_t)r->protocol,
 		.rtm_scope = (uint8_t)r->scope, .rtm_type = (uint8_t)r->type,
-		.rtm_flags = r->n_hops == 1 && r->hops[0]->onlink ? RTNH_F_ONLINK : 0,
+		.rtm_flags = r->n_hops == 1 && (onlink || r->hops[0]->onlink) ? RTNH_F_ONLINK : 0,
 	};
 	struct nl_msg *msg = hull_rtnl_message(type, flags, &rt, sizeof(rt));
 	if (r->destination.len)
@@ -79,7 +80,7 @@ static struct nl_msg *route_message(int type, int flags, const Route *r, const s
 		nla_put_u32(msg, RTA_OIF, (uint32_t)hull_net_links_index(links, r->hops[0]->device));
 		put_gateway(msg, r, r->hops[0]);
 	} else if (r->n_hops > 1) {
-		put_hops(msg, r, links);
+		put_hops(msg, r, links, onlink);
 	}
 	return msg;
 }
@@ -106,13 +107,24 @@ static bool has_gateway(const Route *r)
 	return false;
 }
 
-/* Routes to gateways come after those that lead to the gateways; a gateway can be behind another. */
+/* Beside others to the same destination: to replace would take the one of another interface. */
+static int add_route(struct hull_rtnl *rtnl, const Route *r, const struct hull_net_links *links, bool onlink, struct hull_error *err)
+{
+	int result = hull_rtnl_request(rtnl, route_message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, r, links, onlink), err);
+	return result == -EEXIST ? 0 : result;
+}
+
+/*
+ * Routes to gateways come after those that lead to the gateways; a gateway can be behind another. A table may hold routes to gateways that
+ * its other routes do not lead to any more, for it is asked only when one is added: what is left over is added unasked.
+ */
 static int apply_routes(struct hull_rtnl *rtnl, const Network *net, const struct hull_net_links *links, struct hull_error *err)
 {
 	_cleanup_free_ bool *done = hull_new(bool, net->n_routes + 1);
-	bool progress = true;
+	bool progress = true, onlink = false;
 	size_t left = net->n_routes;
-	for (int pass = 0; left > 0 && (progress || pass < 2); pass++) {
+	for (int pass = 0; left > 0 && (progress || pass < 2 || !onlink); pass++) {
+		onlink = pass >= 2 && !progress;
 		progress = false;
 		for (size_t i = 0; i < net->n_routes; i++) {
 			const Route *r = net->routes[i];
@@ -120,7 +132,7 @@ static int apply_routes(struct hull_rtnl *rtnl, const Network *net, const struct
 				continue;
 			if (!is_valid(r, links))
 				return hull_error_set(err, EINVAL, "route %zu: malformed", i);
-			if (hull_rtnl_request(rtnl, route_message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, r, links), err) < 0) {
+			if (add_route(rtnl, r, links, onlink, err) < 0) {
 				hull_error_wrap(err, "route %zu", i);
 				continue;
 			}
@@ -139,11 +151,15 @@ static bool is_same_data(const ProtobufCBinaryData *a, const ProtobufCBinaryData
 	return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
 }
 
-/* Whether a kernel takes one for the other: then setting the one has replaced the other. */
-static bool is_same_route(const Route *a, const Route *b)
+static bool is_same_message(const ProtobufCMessage *a, const ProtobufCMessage *b)
 {
-	return a->family == b->family && a->table == b->table && a->priority == b->priority && a->tos == b->tos && a->prefix == b->prefix &&
-	       is_same_data(&a->destination, &b->destination);
+	size_t len = protobuf_c_message_get_packed_size(a);
+	if (len != protobuf_c_message_get_packed_size(b))
+		return false;
+	_cleanup_free_ uint8_t *x = hull_calloc(1, len + 1), *y = hull_calloc(1, len + 1);
+	protobuf_c_message_pack(a, x);
+	protobuf_c_message_pack(b, y);
+	return memcmp(x, y, len) == 0;
 }
 
 static void drop_routes(struct hull_rtnl *rtnl, const Network *old, const Network *net, const struct hull_net_links *links)
@@ -152,10 +168,10 @@ static void drop_routes(struct hull_rtnl *rtnl, const Network *old, const Networ
 		struct hull_error ignored = HULL_ERROR_INIT;
 		bool stays = false;
 		for (size_t n = 0; n < net->n_routes && !stays; n++)
-			stays = is_same_route(old->routes[i], net->routes[n]);
+			stays = is_same_message(&old->routes[i]->base, &net->routes[n]->base);
 		/* One by way of a device that is gone went with it. */
 		if (!stays && is_valid(old->routes[i], links) &&
-		    hull_rtnl_request(rtnl, route_message(RTM_DELROUTE, 0, old->routes[i], links), &ignored) < 0)
+		    hull_rtnl_request(rtnl, route_message(RTM_DELROUTE, 0, old->routes[i], links, false), &ignored) < 0)
 			hull_log_debug("network: drop a route: %s", ignored.message);
 	}
 }

@@ -188,11 +188,16 @@ COUNTER='trap "echo bye; exit 7" TERM; trap "echo usr1" USR1; i=0; while :; do i
 	run dk run --rm --pid container:other --network container:another t true
 	[ "$status" -eq 125 ]
 	[[ "$output" == *"cannot be in two VMs"* ]]
-	dk network create net >/dev/null
-	run dk run --rm --network net t true
+}
+
+@test "docker run: a network of Docker's, whose interface comes by a hook" {
+	dk network create --subnet 10.123.0.0/24 net >/dev/null
+	dk run -d --network net --name box t sleep 1000 >/dev/null
+	[ "$(dk exec box cat /sys/class/net/eth0/address)" = "$(dk inspect box | jq -r '.[0].NetworkSettings.Networks.net.MacAddress')" ]
+	dk exec box ip addr show eth0 | grep -q "inet $(dk inspect box | jq -r '.[0].NetworkSettings.Networks.net.IPAddress')/24"
+	[ "$(dk run --rm --network net t wget -O- -T 5 10.123.0.1:9 2>&1 | grep -c refused)" = 1 ]
+	dk rm -f box >/dev/null
 	dk network rm net
-	[ "$status" -eq 125 ]
-	[[ "$output" == *"has interfaces"* ]]
 }
 
 @test "docker run --network, --ipc, --pid container:NAME: in the VM of NAME" {

@@ -1,0 +1,245 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# A pod's network on raw bundles: what is in a network namespace that an engine could have prepared is in the VM, and stays so.
+
+load lib.bash
+load net.bash
+
+setup_file() { setup_debian; }
+teardown_file() { teardown_debian; }
+
+setup() {
+	setup_hull
+	setup_net
+	net_bundle
+}
+
+teardown() {
+	local failed=0
+	teardown_hull || failed=1
+	teardown_net
+	return $failed
+}
+
+@test "addresses, routes, neighbours, MTU and MAC are those of the namespace" {
+	wire data peer1
+	in_ns link set data mtu 1280 address 02:11:22:33:44:55
+	in_ns addr add 10.78.0.2/16 dev data
+	in_ns addr add 10.78.9.9/32 dev data
+	in_ns addr add 10.79.0.1 peer 10.79.0.2 dev data
+	in_ns addr add fd78::2/64 dev data nodad
+	in_ns addr add 192.0.2.7/32 dev lo
+	in_ns route add 10.90.0.0/16 via 10.78.0.1 metric 50
+	in_ns route add 10.90.0.0/16 via 10.77.0.1 metric 60 src 10.77.0.2
+	in_ns route add 10.91.0.0/24 dev data scope link mtu 1000
+	in_ns route add 10.92.0.0/24 nexthop via 10.77.0.1 weight 2 nexthop via 10.78.0.1 weight 1
+	in_ns route add 10.93.0.0/24 via 203.0.113.1 dev eth0 onlink
+	in_ns route add blackhole 10.94.0.0/24
+	in_ns route add unreachable 10.95.0.0/24 metric 9
+	in_ns route add prohibit 10.96.0.0/24
+	in_ns route add 10.97.0.0/24 via 10.77.0.1 table 100
+	in_ns route add default via inet6 fd77::1 dev eth0 metric 900
+	in_ns -6 route add fd90::/32 via fd78::1 metric 70
+	in_ns -6 route add blackhole fd91::/32
+	in_ns route del 10.78.0.0/16 dev data
+	in_ns rule add from 10.77.0.2 lookup 100 priority 500
+	in_ns -6 rule add oif data lookup 100 priority 501
+	in_ns neigh add 10.77.0.9 lladdr 02:99:99:99:99:99 dev eth0 nud permanent
+	in_ns neigh add fd77::9 lladdr 02:99:99:99:99:98 dev eth0 nud permanent
+	start_sleeper
+	same_network
+	diff <(in_ns rule; in_ns -6 rule) <(guest ip rule; guest ip -6 rule)
+	[ "$(guest ip -j addr show dev lo | jq -c '[.[0].addr_info[].local]')" = '["127.0.0.1","192.0.2.7","::1"]' ]
+	guest ip -j addr show dev data | jq -e '.[0].address == "02:11:22:33:44:55" and .[0].mtu == 1280' >/dev/null
+	guest ip -o link | grep -q '^1: lo: .*UP'
+	# IPv6 is ready at once: nothing is tentative.
+	[ -z "$(guest ip -6 addr show tentative)" ]
+	[ "$(guest cat /proc/sys/net/ipv4/ping_group_range)" = "0	2147483647" ]
+}
+
+@test "traffic: ping, TCP and UDP both ways, IPv4 and IPv6, and nothing of it on the host" {
+	local before capture
+	before=$(ip -j link; ip -j addr; tc qdisc show)
+	timeout 120 tcpdump -i any -n -w "$WORK/host.pcap" 'net 10.77.0.0/24 or net fd77::/64' >/dev/null 2>&1 3>&- &
+	capture=$!
+	start_sleeper
+	peer ping -c 2 -W 10 10.77.0.2
+	peer ping -c 1 -W 10 fd77::2
+	guest ping -c 1 -W 10 10.77.0.1
+	guest ping -c 1 -W 10 fd77::1
+	peer python3 -c "$TALK" 5000 peer 3>&- &
+	hull exec -d "$ID" python3 -c "$TALK" 5000 guest
+	for address in 10.77.0.1 fd77::1; do
+		eventually 10 guest python3 -c "$LISTEN" $address 5000
+		[ "$(guest python3 -c "$LISTEN" $address 5000)" = "hello from peer" ]
+	done
+	for address in 10.77.0.2 fd77::2; do
+		eventually 10 peer python3 -c "$LISTEN" $address 5000
+		[ "$(peer python3 -c "$LISTEN" $address 5000)" = "hello from guest" ]
+	done
+	# UDP, larger than a frame.
+	peer python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 5001)); d, a = s.recvfrom(65535); s.sendto(d[::-1], a)' 3>&- &
+	[ "$(guest python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(20); s.sendto(b"ab" * 10000, ("10.77.0.1", 5001)); print(s.recv(65535) == b"ba" * 10000)')" = True ]
+	# The namespace's own stack is out of it: nobody there hears, answers or resets.
+	in_ns -j -s link show eth0 | jq -e '.[0].stats64.rx.packets > 20' >/dev/null
+	[ "$(ip netns exec "$NS" grep -E '^(Icmp|Tcp|Udp|Ip):' /proc/net/snmp | awk '$1 == "Ip:" && $2 ~ /^[0-9]/ { print $4 }')" = 0 ]
+	kill -INT $capture && wait $capture
+	[ -z "$(tcpdump -r "$WORK/host.pcap" 2>/dev/null)" ]
+	[ "$(ip -j link; ip -j addr; tc qdisc show)" = "$before" ]
+}
+
+@test "ping as an ordinary user; raw sockets only with the capability" {
+	config '.process.user = {uid: 1234, gid: 1234}'
+	start_sleeper
+	guest ping -c 1 -W 10 10.77.0.1
+	run guest python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)'
+	[[ "$output" == *PermissionError* ]]
+	run hull exec --user 0 "$ID" python3 -c 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)'
+	[[ "$output" == *PermissionError* ]]
+	hull exec --user 0 --cap CAP_NET_RAW "$ID" python3 -c 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)'
+	run hull exec --user 0 "$ID" ip link set eth0 down
+	[ "$status" -ne 0 ]
+}
+
+@test "changes are followed: addresses, routes, neighbours, MTU, MAC, names, interfaces" {
+	start_sleeper
+	same_network
+	in_ns addr add 10.80.0.2/24 dev eth0
+	in_ns addr add fd80::2/64 dev eth0 nodad
+	in_ns route add 10.81.0.0/24 via 10.80.0.1
+	in_ns neigh add 10.77.0.9 lladdr 02:99:99:99:99:99 dev eth0 nud permanent
+	in_ns link set eth0 mtu 1400
+	eventually 10 same_network
+	[ "$(guest cat /sys/class/net/eth0/mtu)" = 1400 ]
+	in_ns addr del 10.80.0.2/24 dev eth0
+	in_ns neigh del 10.77.0.9 dev eth0
+	in_ns route replace default via 10.77.0.3
+	eventually 10 same_network
+
+	# An interface that comes, one that goes, and two that change places.
+	wire eth1 peer1
+	in_ns addr add 10.82.0.2/24 dev eth1
+	ip -n "$PEER" addr add 10.82.0.1/24 dev peer1
+	eventually 20 same_network
+	guest ping -c 1 -W 10 10.82.0.1
+	in_ns link set eth1 down && in_ns link set eth1 address 02:00:00:00:77:77 && in_ns link set eth1 up
+	eventually 10 same_addresses
+	guest ping -c 1 -W 10 10.82.0.1
+	in_ns link set eth0 down && in_ns link set eth0 name tmp && in_ns link set eth1 down && in_ns link set eth1 name eth0
+	in_ns link set tmp name eth1 && in_ns link set eth0 up && in_ns link set eth1 up
+	eventually 10 same_network
+	guest ping -c 1 -W 10 10.82.0.1
+	guest ping -c 1 -W 10 10.77.0.1
+	in_ns link del eth1
+	eventually 20 same_network
+	[ "$(guest ls /sys/class/net | tr '\n' ' ')" = "eth0 lo " ]
+	guest ping -c 1 -W 10 10.82.0.1
+	# What a container made itself is its own.
+	hull exec --cap CAP_NET_ADMIN "$ID" ip addr add 10.83.0.1/24 dev lo
+	in_ns addr add 10.84.0.1/24 dev eth0
+	eventually 10 guest sh -c "ip addr | grep -q 10.84.0.1"
+	guest ip addr show lo | grep -q 10.83.0.1
+}
+
+@test "twenty interfaces are plugged into a running VM and out of it again" {
+	start_sleeper
+	for i in $(seq 20); do
+		in_ns link add "net$i" type veth peer name "p$i" netns "$PEER"
+		ip -n "$PEER" addr add "10.100.$i.1/24" dev "p$i"
+		ip -n "$PEER" link set "p$i" up
+		in_ns addr add "10.100.$i.2/24" dev "net$i"
+		in_ns link set "net$i" up
+	done
+	eventually 60 same_network
+	for i in 1 7 20; do guest ping -c 1 -W 10 "10.100.$i.1"; done
+	for i in $(seq 20); do in_ns link del "net$i"; done
+	eventually 60 same_network
+	[ "$(guest ls /sys/class/net | tr '\n' ' ')" = "eth0 lo " ]
+	[ "$(in_ns -o link | grep -c hull-tap)" = 1 ]
+	guest ping -c 1 -W 10 10.77.0.1
+}
+
+@test "the namespace outlives the pod: it is as it was, and serves the next" {
+	local before
+	before=$(addresses in_ns; routes in_ns)
+	start_sleeper
+	hull delete --force "$ID"
+	net_is_clean
+	[ "$(addresses in_ns; routes in_ns)" = "$before" ]
+	# Its own stack works again.
+	peer ping -c 1 -W 10 10.77.0.2
+	start_sleeper
+	guest ping -c 1 -W 10 10.77.0.1
+	# Everything killed at once: what is left is dead, and the next pod takes it over; or a delete takes it away.
+	kill -9 "$(pid_of "$ID" .supervisor)"
+	eventually 10 sh -c "! ip -n $NS -o link | grep -q hull-"
+	start_sleeper "$ID-2"
+	hull exec "$ID-2" ping -c 1 -W 10 10.77.0.1
+	hull delete --force "$ID"
+	hull exec "$ID-2" ping -c 1 -W 10 10.77.0.1
+	kill -9 "$(pid_of "$ID-2" .supervisor)"
+	eventually 10 sh -c "! ip -n $NS -o link | grep -q hull-"
+	hull delete --force "$ID-2"
+	net_is_clean
+	peer ping -c 1 -W 10 10.77.0.2
+}
+
+refused() {
+	run hull run --bundle "$BUNDLE" "$ID"
+	[ "$status" -ne 0 ]
+	echo "$output"
+	[[ "$output" == *"$1"* ]]
+	assert_no_traces
+	net_is_clean
+}
+
+@test "refused by name: the host's namespace, one with processes, interfaces that a VM cannot have" {
+	args true
+	config '(.linux.namespaces[] | select(.type == "network")).path = "/proc/self/ns/net"'
+	refused "the host's network namespace"
+	# The same by another name.
+	touch "$WORK/ns"
+	mount --bind /proc/self/ns/net "$WORK/ns"
+	config --arg ns "$WORK/ns" '(.linux.namespaces[] | select(.type == "network")).path = $ns'
+	refused "the host's network namespace"
+	umount "$WORK/ns"
+
+	net_bundle
+	ip netns exec "$NS" sleep 1000 3>&- &
+	eventually 5 sh -c "ip netns pids $NS | grep -q ."
+	refused "(sleep) lives in it and would lose its network to the VM"
+	kill $!
+	wait $! || true
+	in_ns link add br0 type bridge
+	in_ns link set br0 up
+	refused "br0 is a bridge"
+	in_ns link set eth0 master br0
+	in_ns link set br0 down
+	refused "eth0 is a port of another interface"
+	in_ns link del br0
+	in_ns link set eth0 nomaster
+	in_ns tuntap add mode tun name tun0
+	in_ns link set tun0 up
+	refused "tun0 carries no Ethernet frames"
+	in_ns link del tun0
+	in_ns link add link eth0 name mv0 type macvlan
+	in_ns link set mv0 up
+	refused "mv0 is built on another interface of the same namespace"
+	in_ns link del mv0
+	tc -n "$NS" qdisc add dev eth0 ingress
+	run hull run --bundle "$BUNDLE" "$ID"
+	[[ "$output" == *"eth0: it has an ingress discipline that is not Hull's"* ]]
+	tc -n "$NS" qdisc show dev eth0 | grep -q ingress
+	tc -n "$NS" qdisc del dev eth0 ingress
+	config '.annotations["kubernetes.io/ingress-bandwidth"] = "much"'
+	refused 'kubernetes.io/ingress-bandwidth is "much": expected bits per second'
+}
+
+@test "a second pod on the same namespace is refused, and the first keeps its network" {
+	start_sleeper
+	cp -r "$BUNDLE" "$WORK/second"
+	run hull run --bundle "$WORK/second" "$ID-2"
+	[ "$status" -ne 0 ]
+	[[ "$output" == *"(hull-standin) lives in it"* ]]
+	guest ping -c 1 -W 10 10.77.0.1
+}
