@@ -299,9 +299,10 @@ static int load(struct creation *c, struct hull_error *err)
 	r = hull_role_find(spec, c->id, &c->role, &c->pod_id, err);
 	if (r < 0)
 		return hull_error_wrap(err, "config.json");
-	r = hull_joins_resolve(c->cli->root, spec, &c->role, &c->pod_id, &c->joins, err);
-	if (r == 0 && c->role != HULL_ROLE_MEMBER)
+	if (c->role != HULL_ROLE_MEMBER)
 		r = hull_oci_spec_check_own_network(spec, err);
+	if (r == 0)
+		r = hull_joins_resolve(c->cli->root, spec, &c->role, &c->pod_id, &c->joins, err);
 	if (r == 0 && c->role != HULL_ROLE_MEMBER)
 		r = open_netns(c, err);
 	if (r == 0)

@@ -229,10 +229,9 @@ static int open_network(struct hull_pod *pod, const struct hull_oci_spec *spec, 
 
 int hull_pod_boot(struct hull_pod *pod, const struct hull_oci_spec *spec, int netns_fd, struct hull_error *err)
 {
-	if (pod->vm) {
-		hull_closep(&netns_fd);
+	_cleanup_close_ int netns = netns_fd;
+	if (pod->vm)
 		return 0;
-	}
 	if (spec->hostname)
 		pod->hostname = hull_strdup(spec->hostname);
 	if (spec->domainname)
@@ -252,7 +251,8 @@ int hull_pod_boot(struct hull_pod *pod, const struct hull_oci_spec *spec, int ne
 		.memory_max_bytes = largest.memory_bytes,
 		.vcpus_max = largest.vcpus,
 	};
-	int r = netns_fd >= 0 ? open_network(pod, spec, netns_fd, rq.vcpus, err) : 0;
+	if (netns >= 0)
+		r = open_network(pod, spec, TAKE_FD(netns), rq.vcpus, err);
 	if (r < 0)
 		return r;
 	_cleanup_free_ struct hull_nic *nics = pod->network ? hull_network_nics(pod->network, &rq.n_nics) : NULL;

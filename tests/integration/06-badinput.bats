@@ -493,7 +493,7 @@ with_config() {
 	eventually 5 eval '[ "$(readlink /proc/$holder/ns/net)" != "$(readlink /proc/self/ns/net)" ]'
 	nsenter -t $holder -n ip link add dummy0 type dummy 2>/dev/null ||
 		nsenter -t $holder -n ip link add v0 type veth peer name v1 || { kill $holder; skip "no interface can be made here"; }
-	with_config "(.linux.namespaces[] | select(.type == \"network\")) += {\"path\": \"/proc/$holder/ns/net\"}" 'cannot be joined: it belongs to another container'
+	with_config "(.linux.namespaces[] | select(.type == \"network\")) += {\"path\": \"/proc/$holder/ns/net\"}" 'cannot be joined: it is not that of a running container'
 	kill $holder
 }
 

@@ -235,11 +235,12 @@ refused() {
 	refused 'kubernetes.io/ingress-bandwidth is "much": expected bits per second'
 }
 
-@test "a second pod on the same namespace is refused, and the first keeps its network" {
+@test "a second container on the same namespace shares the VM and its network" {
 	start_sleeper
 	cp -r "$BUNDLE" "$WORK/second"
-	run hull run --bundle "$WORK/second" "$ID-2"
-	[ "$status" -ne 0 ]
-	[[ "$output" == *"(hull-standin) lives in it"* ]]
+	jq '.process.args = ["sh", "-c", "ping -c 1 -W 10 10.77.0.1 >/dev/null && ip -j addr"]' "$BUNDLE/config.json" >"$WORK/second/config.json"
+	hull run --bundle "$WORK/second" "$ID-2" >"$WORK/out"
+	[ "$(jq -c '.[].ifname' "$WORK/out" | tr '\n' ' ')" = '"lo" "eth0" ' ]
+	[ "$(in_ns -o link | grep -c hull-tap)" = 1 ]
 	guest ping -c 1 -W 10 10.77.0.1
 }
