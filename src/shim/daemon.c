@@ -90,7 +90,10 @@ static void end_pod(struct shim *shim)
 	struct hull_pod *pod = TAKE_PTR(shim->pod);
 	if (!pod)
 		return;
-	/* What the pod still knows comes in as failed calls. */
+	/* Its last answers to this process: they have been written, not read. */
+	uv_run(&shim->loop, UV_RUN_NOWAIT);
+	uv_run(&shim->loop, UV_RUN_NOWAIT);
+	/* What it still knows comes in as failed calls. */
 	hull_rpc_client_free(TAKE_PTR(shim->self));
 	hull_pod_free(pod);
 	for (struct shim_task *t = shim->tasks; t; t = t->next) {

@@ -28,9 +28,13 @@ make_bundle() {
 	jq --arg root "$BUNDLE/rootfs" "${2:-.} | .root.path = \$root" <"$BUNDLE/config.json" >"$WORK/$1/config.json"
 }
 
-# What iSulad's supervisor reads: the first int in the FIFO.
-exit_of() {
-	timeout 30 python3 -c 'import struct,sys; print(struct.unpack("i", open(sys.argv[1], "rb").read(4))[0])' "$STATE/$1/exit_fifo"
+# As iSulad's supervisor: the FIFO is open before the container starts; what comes is an int.
+watch_exit() {
+	exec 8<>"$STATE/$1/exit_fifo"
+}
+
+exit_status() {
+	timeout 20 head -c 4 <&8 | od -An -td4 | tr -d ' '
 }
 
 nothing_of_shims() {
@@ -43,7 +47,7 @@ nothing_of_shims() {
 	address=$(shim start "$WORK/two" two "$STATE")
 	[[ "$address" = unix:///* ]]
 	[ "$(cat "$WORK/two/address")" = "$address" ]
-	exit_of two >"$WORK/exit" 3>&- &
+	watch_exit two
 	pid=$(shim create "$address" "$WORK/two" two)
 	[ "$(cat "/proc/$pid/comm")" = hull-standin ]
 	[ "$(shim state "$address" two)" = created ]
@@ -56,7 +60,7 @@ nothing_of_shims() {
 	eventually 10 grep -q input "$WORK/output"
 	shim kill "$address" two 9
 	[ "$(shim wait "$address" two)" = 137 ]
-	eventually 10 eval '[ "$(cat "$WORK/exit")" = 137 ]'
+	[ "$(exit_status)" = 137 ]
 	[ "$(shim state "$address" two)" = stopped ]
 	[ "$(shim delete "$address" two)" = 137 ]
 	shim shutdown "$address" two
@@ -88,6 +92,59 @@ nothing_of_shims() {
 	eventually 10 nothing_of_shims
 }
 
+@test "the Task service: codes of what is refused, update, pids, the shim's own pid" {
+	args sleep 3600
+	make_bundle two
+	address=$(shim start "$WORK/two" two "$STATE")
+	# Another one for the same container.
+	run shim start "$WORK/two" two "$STATE"
+	[ "$status" -ne 0 ]
+	run shim state "$address" two
+	[[ "$output" = *"code 5:"* ]]
+	pid=$(shim create "$address" "$WORK/two" two)
+	run shim create "$address" "$WORK/two" two
+	[[ "$output" = *"code 6:"*"already exists"* ]]
+	[ "$(shim pids "$address" two)" = "$pid" ]
+	[ "$(shim connect "$address" two)" = "$(sed -n 4p "$WORK/two/hull-shim")" ]
+	shim begin "$address" two
+	run shim begin "$address" two
+	[[ "$output" = *"code 9:"* ]]
+	run shim delete "$address" two
+	[[ "$output" = *"code 9:"* ]]
+	run shim checkpoint "$address" two
+	[[ "$output" = *"code 12:"*"cannot be saved"* ]]
+	shim update "$address" two '{"memory": {"limit": 50331648}, "pids": {"limit": 77}}'
+	[ "$("$HULL" --root "$ROOT" exec isula+two cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max | paste -sd' ')" = "50331648 77" ]
+	run shim update "$address" two '{"memory": {"limit": "much"}}'
+	[[ "$output" = *"code 3:"*"memory.limit"* ]]
+	shim kill "$address" two 9
+	shim wait "$address" two
+	run shim kill "$address" two 9
+	[[ "$output" = *"code 5:"*"already finished"* ]]
+	shim delete "$address" two
+	run shim delete "$address" two
+	[[ "$output" = *"code 5:"* ]]
+	shim shutdown "$address" two
+	eventually 10 nothing_of_shims
+}
+
+@test "the shim's own death: delete cleans, says how it ended, and works again" {
+	args sleep 3600
+	make_bundle two
+	address=$(shim start "$WORK/two" two "$STATE")
+	pid=$(shim create "$address" "$WORK/two" two)
+	shim begin "$address" two
+	kill -9 "$(shim connect "$address" two)"
+	eventually 5 is_over "$pid"
+	for _ in 1 2; do
+		(cd "$WORK/two" && "$HULL_PREFIX/bin/containerd-shim-hull-v2" -namespace isula -id two -bundle "$WORK/two" delete) | od -An -tu1 | tr -s ' \n' ' ' >"$WORK/answer"
+		# exit_status, field 2: 137 as a varint.
+		grep -q ' 16 137 1 ' "$WORK/answer"
+		nothing_of_shims
+		[ -z "$("$HULL" --root "$ROOT" list -q)" ]
+	done
+}
+
 @test "isulad: a pod by the annotations of dockershim" {
 	args sleep 3600
 	make_bundle pod '.annotations["io.kubernetes.docker.type"] = "podsandbox"'
@@ -101,10 +158,10 @@ nothing_of_shims() {
 	[ "$(shim start "$WORK/app" app "$STATE")" = "$address" ]
 	shim create "$address" "$WORK/app" app
 	shim begin "$address" app
-	exit_of app >"$WORK/exit" 3>&- &
+	watch_exit app
 	shim kill "$address" pod 9
 	[ "$(shim wait "$address" app)" = 137 ]
-	eventually 10 eval '[ "$(cat "$WORK/exit")" = 137 ]'
+	[ "$(exit_status)" = 137 ]
 	shim delete "$address" app
 	# Not while the sandbox container is known.
 	shim shutdown "$address" app

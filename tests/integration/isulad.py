@@ -7,7 +7,8 @@
     exec ADDRESS ID EXEC WORDS…        adds an exec with FIFOs named after it in the current directory
     state|wait|delete ADDRESS ID [EXEC]
     kill ADDRESS ID SIGNAL
-    shutdown ADDRESS ID
+    pids|connect|shutdown|checkpoint ADDRESS ID
+    update ADDRESS ID JSON             new limits
 """
 import json
 import os
@@ -104,6 +105,14 @@ def main(shim, action, *args):
         print(call(address, "Wait", ref(args)).get(1, 0))
     elif action == "delete":
         print(call(address, "Delete", ref(args)).get(2, 0))
+    elif action == "update":
+        call(address, "Update", field(1, args[0]) + field(2, field(1, "") + field(2, args[1])))
+    elif action == "pids":
+        print(decode(call(address, "Pids", ref(args))[1])[1])
+    elif action == "connect":
+        print(call(address, "Connect", ref(args))[1])
+    elif action == "checkpoint":
+        call(address, "Checkpoint", ref(args) + field(2, "/nowhere"))
     elif action == "kill":
         call(address, "Kill", field(1, args[0]) + field(3, int(args[1])))
     elif action == "shutdown":
