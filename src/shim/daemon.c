@@ -23,7 +23,7 @@
 
 #define LOG_MAX_BYTES (1u << 20)
 /* containerd connects within moments of the start, and again when it was restarted. */
-#define IDLE_MS 20000
+#define IDLE_MS 10000
 /* How long last answers and events may take to leave. */
 #define QUIT_MS 3000
 #define QUIT_STEP_MS 2

@@ -145,6 +145,14 @@ nothing_of_shims() {
 	done
 }
 
+@test "a shim that nobody uses ends by itself and leaves nothing" {
+	make_bundle two
+	shim start "$WORK/two" two "$STATE"
+	pgrep -f -- "containerd-shim-hull-v2.*$ROOT"
+	eventually 20 nothing_of_shims
+	[ -z "$(ls "$ROOT/pods")" ]
+}
+
 @test "isulad: a pod by the annotations of dockershim" {
 	args sleep 3600
 	make_bundle pod '.annotations["io.kubernetes.docker.type"] = "podsandbox"'

@@ -128,12 +128,12 @@ containerd_down() {
 	[ -z "$left" ] || { echo "left behind: $left" >&2; return 1; }
 }
 
-# Makes the image `t` (busybox) known to a namespace (default: default).
+# Makes the image `t` (busybox, or the tar file LAYER) known to a namespace (default: default).
 containerd_image() {
 	local dir=$CD/image
 	if [ ! -f "$dir.tar" ]; then
 		mkdir -p "$dir"
-		python3 - "$DATA/try-rootfs.tar" "$dir" <<'PY'
+		python3 - "${LAYER:-$DATA/try-rootfs.tar}" "$dir" <<'PY'
 import hashlib, json, os, shutil, sys
 layer, out = sys.argv[1:]
 os.makedirs(out + "/blobs/sha256")
