@@ -146,3 +146,106 @@ publish() {
 	[ "$(grep -c MOVED_TO "$WORK/events")" -eq 1 ]
 	[ "$(grep -c DELETE "$WORK/events")" -eq 1 ]
 }
+
+# ---- volumes
+
+@test "volume: read-only holds on the host, whatever root of the guest does" {
+	mkdir "$WORK/vol/sub"
+	echo hello >"$WORK/vol/sub/file"
+	volume "$WORK/vol" /vol ro
+	volume "$WORK/vol/sub/file" /file ro
+	config '.linux.maskedPaths = [] | .linux.readonlyPaths = []'
+	args sh -c 'cat /vol/sub/file /file; mount -o remount,rw,bind /vol && echo remounted; mount -o remount,rw,bind /file
+		echo x >/vol/new; echo x >>/vol/sub/file; echo x >>/file; rm /vol/sub/file; chmod 777 /vol/sub; touch -d @0 /vol/sub/file; mkdir /vol/d; true'
+	run hull run --bundle "$BUNDLE" "$ID"
+	seen hello remounted
+	[ "$(grep -c 'Read-only file system' <<<"$output")" -ge 6 ]
+	[ "$(cat "$WORK/vol/sub/file")" = hello ]
+	[ "$(ls "$WORK/vol")" = sub ]
+	[ "$(stat -c %a "$WORK/vol/sub")" = 755 ]
+}
+
+@test "volume: what the host changes shows in an open file, a map and a listing" {
+	build_posix
+	echo one >"$WORK/vol/file"
+	volume "$WORK/vol" /vol
+	args sh -c 'exec 3</vol/file; ls /vol; read a <&3; echo $a; echo ready
+		while [ ! -e /vol/more ]; do sleep 0.1; done; read b <&3; echo $b; wc -c </vol/file; ls /vol; cat /vol/swapped'
+	hull run --bundle "$BUNDLE" "$ID" </dev/null >"$WORK/out" 2>&1 3>&- &
+	pid=$!
+	eventually 60 grep -qx ready "$WORK/out"
+	echo new >"$WORK/vol/swapped"
+	echo two >>"$WORK/vol/file"
+	touch "$WORK/vol/more"
+	wait $pid
+	[ "$(cat "$WORK/out")" = $'file\none\nready\ntwo\n8\nfile\nmore\nswapped\nnew' ]
+}
+
+@test "volume: what the host mounts later shows with slave propagation; shared, and slave read-only, are refused by name" {
+	# In a mount namespace of the test's own, with a shared mount in it.
+	cat >"$WORK/script" <<'SH'
+set -e
+mount --make-rprivate /
+mount --bind "$WORK/vol" "$WORK/vol"
+mount --make-shared "$WORK/vol"
+mkdir -p "$WORK/vol/later"
+"$HULL" --root "$ROOT" run --bundle "$BUNDLE" "$ID" </dev/null >"$WORK/out" 2>&1 &
+for i in $(seq 600); do ! grep -qx ready "$WORK/out" || break; sleep 0.1; done
+mount -t tmpfs tmpfs "$WORK/vol/later"
+echo there >"$WORK/vol/later/file"
+wait
+umount "$WORK/vol/later"
+SH
+	volume "$WORK/vol" /vol rslave
+	args sh -c 'ls /vol/later; echo ready; i=0; until cat /vol/later/file 2>/dev/null || [ $i -gt 100 ]; do i=$((i+1)); sleep 0.1; done; echo x >/vol/later/mine'
+	export WORK HULL ROOT BUNDLE ID
+	unshare -m sh "$WORK/script" 3>&-
+	[ "$(cat "$WORK/out")" = $'ready\nthere' ]
+
+	config '.mounts[-1].options = ["rbind", "rshared"]'
+	run hull run --bundle "$BUNDLE" "$ID"
+	[[ "$output" == *'propagation "rshared" (Kubernetes: Bidirectional) is not supported'* ]]
+	config '.mounts[-1].options = ["rbind", "rslave", "ro"]'
+	run hull run --bundle "$BUNDLE" "$ID"
+	[[ "$output" == *'propagation "rslave" (Kubernetes: HostToContainer) of a read-only mount is not supported'* ]]
+}
+
+# A container of the pod $ID, with the volume at /v: member NAME [OPTION...]
+member() {
+	local name=$1
+	shift
+	mkdir -p "$WORK/$name"
+	jq '.annotations = {"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": $p}
+		| .root.path = $r | .process.args = ["sleep", "3600"] | .mounts += [{type: "bind", source: $v, destination: "/v", options: (["rbind"] + $ARGS.positional)}]' \
+		--arg p "$ID" --arg r "$BUNDLE/rootfs" --arg v "$WORK/vol" --args "$@" <"$BUNDLE/config.json" >"$WORK/$name/config.json"
+	hull run -d --bundle "$WORK/$name" "$ID-$name" </dev/null >/dev/null 2>&1
+}
+
+@test "volume: containers of a pod meet in it: locks, sockets and inotify, also when one has it read-only" {
+	build_posix
+	build_watcher
+	config '.annotations = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": $p}' --arg p "$ID"
+	args sleep 3600
+	hull run -d --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1
+	member a
+	member b
+	member c ro
+	hull exec -d "$ID-a" /posix lock /v/lock </dev/null >/dev/null 2>&1
+	eventually 10 hull exec "$ID-a" test -e /v/lock
+	run hull exec "$ID-b" /posix try /v/lock
+	[ "$output" = "try: Resource temporarily unavailable" ]
+	hull exec "$ID-c" /watcher 3 /v </dev/null >"$WORK/events" 2>&1 3>&- &
+	watcher=$!
+	eventually 20 grep -qx watching "$WORK/events"
+	hull exec "$ID-b" touch /v/made
+	saw "/v/made CREATE"
+	wait $watcher
+	run hull exec "$ID-c" touch /v/no
+	[[ "$output" == *"Read-only file system"* ]]
+	# Deleting one leaves the others' volume where it is.
+	hull delete --force "$ID-a"
+	[ "$(hull exec "$ID-b" ls /v | tr '\n' ' ')" = "lock made " ]
+	hull delete --force "$ID-b"
+	hull delete --force "$ID-c"
+	hull delete --force "$ID"
+}

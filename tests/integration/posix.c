@@ -6,6 +6,8 @@
  * posix              everything with an answer of its own
  * posix many N       makes N files, lists, reads and removes them
  * posix deep N       goes N directories down and back
+ * posix lock FILE    holds a lock until it is killed
+ * posix try FILE     whether the lock is free
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -407,6 +409,10 @@ int main(int argc, char **argv)
 	if (argc > 2 && strcmp(argv[1], "deep") == 0) {
 		deep(atoi(argv[2]));
 		return 0;
+	}
+	if (argc > 2 && (strcmp(argv[1], "lock") == 0 || strcmp(argv[1], "try") == 0)) {
+		say(argv[1], flock(open(argv[2], O_RDWR | O_CREAT, 0644), LOCK_EX | LOCK_NB));
+		return argv[1][0] == 'l' ? pause() : 0;
 	}
 	static void (*const all[])(void) = {
 		rename_over_open, unlinked, locks, mapped, sparse, direct, nodes, lists, odd_names, usage,
