@@ -36,10 +36,12 @@ tuned() {
 @test "files: links, renames, locks, maps, lists, holes, nodes and names, on the rootfs and on a volume" {
 	build_posix
 	volume "$WORK/vol" /vol
-	args sh -c 'rm -rf /vol/*; mkdir /w; cd /w && /posix; cd /vol && /posix'
+	# Debian's kernel has no access control lists on the share.
+	tuned && lists= || lists=nolists
+	args sh -c "rm -rf /vol/*; mkdir /w; cd /w && /posix $lists; cd /vol && /posix $lists"
 	same_as_runc "$WORK/vol"
 	[ "$(grep -c 'flock by another process: Resource temporarily unavailable' <<<"$output")" -eq 2 ]
-	[ "$(grep -c '^1000 writes listed: Permission denied' <<<"$output")" -eq 4 ]
+	[ -n "$lists" ] || [ "$(grep -c '^1000 writes listed: Permission denied' <<<"$output")" -eq 4 ]
 }
 
 @test "files: more than virtiofsd has descriptors for" {
