@@ -222,6 +222,19 @@ run_hull() {
 	HULL_CONFIG=$WORK/hull.conf run_hull
 	[ "$status" -eq 0 ]
 	[ "$output" -ge 4 ]
+
+	# As openEuler's users say it.
+	a=io.katacontainers.blkio_cgroup
+	config '.annotations[$a] = $v' --arg a "$a" --arg v '{"blkiocgroup":[{"path":"/dev/sda","limits":[{"type":"throttle_read_bps","value":4194304},{"type":"throttle_write_iops","value":100}]}]}'
+	run_hull
+	[ "$output" -ge 4 ]
+	config '.annotations[$a] = $v' --arg a "$a" --arg v '{"blkiocgroup":[{"path":"/dev/sda","limits":[{"type":"blkio_weight","value":500}]}]}'
+	run_hull
+	[[ "$output" == *"\"$a\": blkio_weight is not supported"* ]]
+	config '.annotations[$a] = "nonsense"' --arg a "$a"
+	run_hull
+	[[ "$output" == *"\"$a\": expected {\"blkiocgroup\":"* ]]
+	config 'del(.annotations)'
 	printf '[disk]\nread_bps = fast\n' >"$WORK/hull.conf"
 	HULL_CONFIG=$WORK/hull.conf run_hull
 	[[ "$output" == *"read_bps: expected a number a second"* ]]
