@@ -13,6 +13,7 @@
 #include "agent/cgroup.h"
 #include "agent/child.h"
 #include "agent/disks.h"
+#include "agent/locals.h"
 #include "agent/serve.h"
 #include "base/cleanup.h"
 #include "base/units.h"
@@ -156,6 +157,9 @@ static int create(struct hull_container *container, const Hull__Agent__V1__Creat
 	if (hull_disks_resolve(spec, message->disks, message->n_disks, &root, err) < 0)
 		return -err->code;
 	child.root_disk = &root;
+	if (hull_locals_mount(message->locals, message->n_locals, err) < 0)
+		return -err->code;
+	hull_hugepages_allow(spec);
 	if (decide(container, message, &child, err) < 0 || apply_resources(container, err) < 0)
 		return -err->code;
 	container->seccomp_fd = memfd_create("seccomp", MFD_CLOEXEC);

@@ -8,6 +8,7 @@
 #include "agent/boot.h"
 #include "agent/disks.h"
 #include "agent/fsmount.h"
+#include "agent/locals.h"
 #include "agent/modules.h"
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -43,12 +44,12 @@ static int clone_below(const char *base, const char *path, bool recursive)
 }
 
 /*
- * Where a bind mount may come from: the share and the pod's shm, and devices that were plugged in. Nothing else of the guest
+ * Where a bind mount may come from: the share, the pod's shm and volumes in memory, and devices that were plugged in. Nothing else of the guest
  * is anybody's business.
  */
 static int clone_source(const char *source, bool recursive, struct hull_error *err)
 {
-	static const char *const bases[] = { HULL_SHARE_DIR, HULL_SHM_DIR, "/dev" };
+	static const char *const bases[] = { HULL_SHARE_DIR, HULL_SHM_DIR, HULL_LOCAL_DIR, "/dev" };
 	for (size_t i = 0; i < HULL_ARRAY_SIZE(bases); i++) {
 		size_t n = strlen(bases[i]);
 		if (!source || strncmp(source, bases[i], n) != 0 || (source[n] != '/' && source[n] != '\0'))

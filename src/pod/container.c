@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "pod/disks.h"
+#include "pod/locals.h"
 #include "pod/paths.h"
 #include "pod/pod.h"
 #include "rpc/agent.pb-c.h"
@@ -110,6 +111,7 @@ static void free_container(struct hull_container *c)
 	}
 	hull_closep(&c->dirfd);
 	hull_state_free(c->state);
+	hull_locals_free(c);
 	free(c->spec_json);
 	free(c->id);
 	free(c);
@@ -281,6 +283,9 @@ void hull_container_continue(struct hull_container *c)
 	m.no_new_keyring = c->no_new_keyring;
 	m.n_disks = n_disks;
 	m.disks = pointers;
+	_cleanup_free_ Hull__Agent__V1__LocalVolume **locals = hull_locals_describe(c);
+	m.n_locals = c->n_locals;
+	m.locals = locals;
 	m.has_stdin = c->init->fds.in >= 0 || c->init->fds.terminal >= 0;
 	m.has_stdout = c->init->fds.out >= 0 || c->init->fds.terminal >= 0;
 	m.has_stderr = c->init->fds.err >= 0;
@@ -341,7 +346,7 @@ static int localise_spec(struct hull_container *c, const Hull__Pod__V1__CreateRe
 		return hull_error_set(err, EBADMSG, "config.json does not parse");
 	if (json_object_object_get_ex(spec, "mounts", &mounts)) {
 		for (size_t i = 0; i < m->n_mounts; i++) {
-			_cleanup_free_ char *source = hull_asprintf(GUEST_SHARE "/%s", volumes[i]);
+			_cleanup_free_ char *source = hull_strdup(volumes[i]);
 			json_object *mount = json_object_array_get_idx(mounts, m->mounts[i]->index);
 			if (mount)
 				json_object_object_add(mount, "source", json_object_new_string(source));
@@ -357,8 +362,9 @@ static int localise_spec(struct hull_container *c, const Hull__Pod__V1__CreateRe
 	return 0;
 }
 
-/* `fds`: the rootfs unless a disk is that, then the mounts. Their places in the share go to `volumes`. */
-static int fill_share(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, const int *fds, char **volumes,
+/* `fds`: the rootfs unless a disk is that, then the mounts. Their places in the guest go to `volumes`. */
+static int fill_share(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, const struct hull_oci_spec *spec,
+		      const int *fds, char **volumes,
 		      struct hull_error *err)
 {
 	struct hull_share *share = hull_vm_share(c->pod->vm);
@@ -370,7 +376,13 @@ static int fill_share(struct hull_container *c, const Hull__Pod__V1__CreateReque
 		const struct hull_volume_options options = {
 			.readonly = m->mounts[i]->readonly, .follows_host = m->mounts[i]->follows_host, .recursive = m->mounts[i]->is_recursive,
 		};
-		r = hull_share_add_volume(share, c->id, fds[i], &options, &volumes[i], err);
+		_cleanup_free_ char *path = NULL;
+		const char *source = m->mounts[i]->index < spec->n_mounts ? spec->mounts[m->mounts[i]->index].source : NULL;
+		if (source && hull_local_take(c, fds[i], source, &volumes[i]))
+			continue;
+		r = hull_share_add_volume(share, c->id, fds[i], &options, &path, err);
+		if (r == 0)
+			volumes[i] = hull_asprintf(GUEST_SHARE "/%s", path);
 	}
 	return r;
 }
@@ -411,7 +423,7 @@ static int begin(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m
 	if (r < 0)
 		return r;
 	char **volumes = hull_new(char *, m->n_mounts);
-	r = fill_share(c, m, fds, volumes, err);
+	r = fill_share(c, m, spec, fds, volumes, err);
 	if (r == 0)
 		r = localise_spec(c, m, spec, volumes, err);
 	for (size_t i = 0; i < m->n_mounts; i++)

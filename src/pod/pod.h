@@ -22,6 +22,7 @@
 #include "pod/state.h"
 #include "pod/relay.h"
 #include "pod/vm.h"
+#include "rpc/agent.pb-c.h"
 #include "rpc/pod.pb-c.h"
 #include "rpc/rpc.h"
 
@@ -79,6 +80,8 @@ struct hull_container {
 	bool network_pending;          /* created but for the pod's network */
 
 	/* Kept until the VM is up. */
+	Hull__Agent__V1__LocalVolume *locals;  /* locals.c */
+	size_t n_locals;
 	char *spec_json;
 	bool rootfs_readonly, no_pivot, no_new_keyring;
 };

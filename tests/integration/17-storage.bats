@@ -251,3 +251,44 @@ member() {
 	hull delete --force "$ID-c"
 	hull delete --force "$ID"
 }
+
+# ---- in the guest
+
+@test "memory: an emptyDir of medium Memory is the guest's, with its size and mode, and one for all containers" {
+	mkdir -p "$WORK/kubernetes.io~empty-dir/mem"
+	# In a mount namespace of the test's own, as the kubelet would on its host.
+	cat >"$WORK/script" <<'SH'
+set -e
+mount --make-rprivate /
+mount -t tmpfs -o size=2m,mode=1777,gid=55 tmpfs "$WORK/kubernetes.io~empty-dir/mem"
+"$HULL" --root "$ROOT" run -d --bundle "$BUNDLE" "$ID" </dev/null >"$WORK/out" 2>&1
+"$HULL" --root "$ROOT" run --bundle "$WORK/b" "$ID-b" </dev/null >"$WORK/out.b" 2>&1
+ls "$WORK/kubernetes.io~empty-dir/mem" >"$WORK/host"
+"$HULL" --root "$ROOT" delete --force "$ID"
+SH
+	volume "$WORK/kubernetes.io~empty-dir/mem" /mem
+	config '.annotations = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": $p}' --arg p "$ID"
+	args sh -c 'echo here >/mem/file; exec sleep 1000'
+	mkdir "$WORK/b"
+	jq '.annotations["io.kubernetes.cri.container-type"] = "container" | .root.path = $r
+		| .process.args = ["sh", "-c", "until cat /mem/file; do sleep 0.1; done; grep \" /mem \" /proc/mounts; stat -c %a:%g /mem; dd if=/dev/zero of=/mem/big bs=1M count=4; true"]' \
+		--arg r "$BUNDLE/rootfs" <"$BUNDLE/config.json" >"$WORK/b/config.json"
+	export WORK HULL ROOT BUNDLE ID
+	unshare -m sh "$WORK/script" 3>&-
+	cat "$WORK/out.b"
+	grep -qx here "$WORK/out.b"
+	grep -q '^tmpfs /mem tmpfs .*size=2048k' "$WORK/out.b"
+	grep -qx 1777:55 "$WORK/out.b"
+	grep -q 'No space left' "$WORK/out.b"
+	[ ! -s "$WORK/host" ]
+}
+
+@test "memory: huge pages up to the container's limit" {
+	build_posix
+	config '.mounts += [{type: "hugetlbfs", source: "none", destination: "/huge", options: ["pagesize=2M"]}]
+		| .linux.resources.hugepageLimits = [{pageSize: "2MB", limit: 4194304}]'
+	args sh -c '/posix huge 2; /posix huge 3; true'
+	run hull run --bundle "$BUNDLE" "$ID"
+	[ "${lines[0]}" = "2 huge pages: ok" ]
+	[[ "${lines[1]}" == "3 huge pages: Cannot allocate memory" ]]
+}

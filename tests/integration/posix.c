@@ -8,6 +8,7 @@
  * posix deep N       goes N directories down and back
  * posix lock FILE    holds a lock until it is killed
  * posix try FILE     whether the lock is free
+ * posix huge N       maps and touches N huge pages of /huge
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -413,6 +414,14 @@ int main(int argc, char **argv)
 	if (argc > 2 && (strcmp(argv[1], "lock") == 0 || strcmp(argv[1], "try") == 0)) {
 		say(argv[1], flock(open(argv[2], O_RDWR | O_CREAT, 0644), LOCK_EX | LOCK_NB));
 		return argv[1][0] == 'l' ? pause() : 0;
+	}
+	if (argc > 2 && strcmp(argv[1], "huge") == 0) {
+		size_t size = (size_t)atoi(argv[2]) << 21;
+		char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, open("/huge/file", O_RDWR | O_CREAT, 0600), 0);
+		printf("%s huge pages: %s\n", argv[2], p == MAP_FAILED ? strerror(errno) : "ok");
+		for (size_t i = 0; p != MAP_FAILED && i < size; i += 4096)
+			p[i] = 1;
+		return unlink("/huge/file");
 	}
 	static void (*const all[])(void) = {
 		rename_over_open, unlinked, locks, mapped, sparse, direct, nodes, lists, odd_names, usage,
