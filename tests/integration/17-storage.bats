@@ -48,10 +48,10 @@ tuned() {
 	build_posix
 	volume "$WORK/vol" /vol
 	# shellcheck disable=SC3045
-	args sh -c 'cd /vol && /posix many 30000 && /posix deep 200'
-	ulimit -n 20000
+	args sh -c 'cd /vol && /posix many 10000 && /posix deep 200'
+	ulimit -n 4000
 	run hull run --bundle "$BUNDLE" "$ID"
-	[ "$output" = $'30000 files, 30000 seen, 0 bad, rmdir 0\nat the bottom: ok\n200 down and up' ]
+	[ "$output" = $'10000 files, 10000 seen, 0 bad, rmdir 0\nat the bottom: ok\n200 down and up' ]
 }
 
 # ---- inotify
