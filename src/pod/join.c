@@ -89,9 +89,11 @@ static bool has_namespace(const struct hull_procref *standin, const struct wante
 /* Holds one container against what is wanted. The process itself is a better answer than another one in the same namespace. */
 static void compare(const struct hull_state *s, struct wanted *w, size_t n)
 {
+	/* A `hull run` in the foreground stands for its container in namespaces of its caller. */
+	bool is_mirror = s->standin.pid != s->creator.pid;
 	for (size_t i = 0; i < n; i++) {
 		bool by_process = is_same_process(&s->standin, &w[i].process);
-		bool by_inode = w[i].kind->is_mirrored && !w[i].is_host && !w[i].container && has_namespace(&s->standin, &w[i]);
+		bool by_inode = w[i].kind->is_mirrored && !w[i].is_host && !w[i].container && is_mirror && has_namespace(&s->standin, &w[i]);
 		if (!by_process && !by_inode)
 			continue;
 		free(w[i].container);

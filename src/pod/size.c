@@ -179,9 +179,27 @@ static int read_totals(const struct hull_oci_spec *spec, struct hull_pod_size *s
 	return 0;
 }
 
+static bool is_known(const char *key)
+{
+	for (size_t i = 0; i < HULL_ARRAY_SIZE(annotations); i++)
+		if (strcmp(key, annotations[i].key) == 0)
+			return true;
+	return false;
+}
+
+/* Words for another runtime's VM: an annotation may say anything, but whoever wrote these expects something of them. */
+static void tell_of_others(const struct hull_oci_spec *spec)
+{
+	static const char prefix[] = "io.katacontainers.config.hypervisor.";
+	for (size_t i = 0; i < spec->annotations.n; i++)
+		if (strncmp(spec->annotations.v[i].key, prefix, strlen(prefix)) == 0 && !is_known(spec->annotations.v[i].key))
+			hull_log_info("annotations: \"%.128s\" has no effect", spec->annotations.v[i].key);
+}
+
 int hull_pod_size_parse(const struct hull_oci_spec *spec, struct hull_pod_size *ret, struct hull_error *err)
 {
 	*ret = (struct hull_pod_size){ 0 };
+	tell_of_others(spec);
 	for (size_t i = 0; i < HULL_ARRAY_SIZE(annotations); i++) {
 		const char *value = hull_oci_annotation(spec, annotations[i].key);
 		int r = value ? annotations[i].read(&annotations[i], value, ret, err) : 0;

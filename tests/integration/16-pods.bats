@@ -452,10 +452,12 @@ build_ipc() {
 	[ "$(pgrep -fc -- "containerd-shim-hull-v2.*$CD.*serve")" = 1 ]
 	run ctr tasks exec --exec-id e two ps
 	[[ "$output" == *"sleep 1000"*"sleep 2000"* ]]
+	[ "$(hull pod ls -f json | jq -c '.[] | [.id, .engine, .state, (.containers | length)]')" = '["default+one","containerd","running",2]' ]
 	run ! ctr run -d --runtime io.containerd.hull.v2 --with-ns "ipc:/proc/$CD_PID/ns/ipc" $IMAGE three sleep 3000
 	[[ "$output" == *"linux.namespaces: ipc: "*"cannot"* ]]
 	ctr containers rm three || true
-	ctr tasks kill -s KILL one
+	# The VM is its first container's; containerd learns of the end whoever ends it.
+	hull pod rm --force default+one
 	eventually 20 eval '[ "$(ctr tasks ls | awk '"'"'$1 == "two" { print $3 }'"'"')" = STOPPED ]'
 }
 
@@ -558,6 +560,23 @@ build_ipc() {
 	[[ "$output" == *"memory.limit: 1073741824 bytes are more than the 768 MiB that the VM can grow to"* ]]
 	hull update --memory 600M --cpu-quota 200000 one
 	has_size one 690 768 1
+}
+
+@test "size: a guest that does not take its memory is an error, and the pod goes on" {
+	# A guest whose kernel does not drive the device.
+	configure 'kernel_params = initcall_blacklist=virtio_mem_driver_init'
+	bundle pause sleep 1000
+	annotate containerd sandbox pause
+	start pause
+	hull exec pause grep -q initcall_blacklist /proc/cmdline
+	bundle c sleep 1000
+	annotate containerd container pause
+	config '.linux.resources.memory = {limit: 734003200}'
+	refused c 'the VM does not grow to what its containers need' 'the guest did not follow'
+	[ "$(status_of pause)" = running ]
+	[ "$(hull pod inspect pause | jq .memoryBytes)" = $((512 << 20)) ]
+	config 'del(.linux.resources.memory)'
+	start c
 }
 
 # ---- load
