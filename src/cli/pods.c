@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <json-c/json.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,10 @@ const char *hull_pod_state_name(enum hull_pod_state state)
 static bool is_state_directory(const char *root)
 {
 	struct stat st;
+	struct hull_error ignored = HULL_ERROR_INIT;
+	/* Whoever can write there says what is removed. */
+	if (hull_paths_check(root, &ignored) < 0)
+		return false;
 	_cleanup_free_ char *pods = hull_asprintf("%s/pods", root), *containers = hull_asprintf("%s/containers", root);
 	return lstat(pods, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && lstat(containers, &st) == 0 && S_ISDIR(st.st_mode);
 }
@@ -58,20 +63,39 @@ static void add_engines_roots(struct hull_strv *roots)
 	}
 }
 
-/* `--root DIR` of a process that is one of our supervisors. Only root's are believed: any process may call itself anything. */
+/*
+ * Whether the process was started by the caller's user and is the program that it calls itself. A set-user-ID program belongs to root too,
+ * but anybody starts it, with any name and any arguments.
+ */
+static bool is_own_supervisor(int procfd, const char *pid)
+{
+	char path[300], exe[PATH_MAX];
+	unsigned real, effective;
+	_cleanup_free_ char *status = NULL;
+	snprintf(path, sizeof(path), "%.200s/status", pid);
+	if (hull_file_read(procfd, path, 65536, &status, NULL) < 0)
+		return false;
+	const char *uids = strstr(status, "\nUid:");
+	if (!uids || sscanf(uids, "\nUid: %u %u", &real, &effective) != 2 || real != geteuid() || effective != geteuid())
+		return false;
+	snprintf(path, sizeof(path), "%.200s/exe", pid);
+	ssize_t n = readlinkat(procfd, path, exe, sizeof(exe) - 1);
+	exe[n > 0 ? n : 0] = '\0';
+	/* Its file may have been replaced by a newer one. */
+	const char *name = strrchr(exe, '/');
+	return name && (strcmp(name, "/hull-pod") == 0 || strcmp(name, "/hull-pod (deleted)") == 0);
+}
+
+/* `--root DIR` of a process that is one of our supervisors. */
 static void add_root_of_process(struct hull_strv *roots, int procfd, const char *pid)
 {
 	char path[300];
-	struct stat st;
 	size_t len;
 	_cleanup_free_ char *cmdline = NULL;
-	if (fstatat(procfd, pid, &st, 0) < 0 || st.st_uid != geteuid())
+	if (!is_own_supervisor(procfd, pid))
 		return;
 	snprintf(path, sizeof(path), "%.200s/cmdline", pid);
 	if (hull_file_read(procfd, path, 65536, &cmdline, &len) < 0 || len == 0)
-		return;
-	const char *name = strrchr(cmdline, '/');
-	if (strcmp(name ? name + 1 : cmdline, "hull-pod") != 0)
 		return;
 	for (const char *word = cmdline; word < cmdline + len; word += strlen(word) + 1)
 		if (strcmp(word, "--root") == 0 && word + strlen(word) + 1 < cmdline + len)
@@ -130,6 +154,14 @@ static void add_container(struct hull_pod_list *list, const char *root, const ch
 	pod->containers[pod->n_containers++] = state;
 }
 
+/* Other programs have directories called pods and containers, too: the kubelet below /var/log. */
+static bool is_pod_directory(int dirfd, const char *name)
+{
+	struct stat st;
+	_cleanup_free_ char *path = hull_asprintf("%s/pod.sock", name);
+	return fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode);
+}
+
 static void add_pods_of(struct hull_pod_list *list, const char *root, const char *wanted)
 {
 	static const char *const kinds[] = { "containers", "pods" };
@@ -142,7 +174,7 @@ static void add_pods_of(struct hull_pod_list *list, const char *root, const char
 				continue;
 			if (i == 0)
 				add_container(list, root, entry->d_name, wanted);
-			else if (!wanted || strcmp(entry->d_name, wanted) == 0)
+			else if ((!wanted || strcmp(entry->d_name, wanted) == 0) && is_pod_directory(dirfd(dir), entry->d_name))
 				entry_of(list, root, entry->d_name);
 		}
 	}

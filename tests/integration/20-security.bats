@@ -9,6 +9,7 @@ setup() {
 }
 
 teardown() {
+	[ -z "$LIAR" ] || kill "$LIAR" 2>/dev/null || true
 	teardown_hull
 }
 
@@ -150,6 +151,27 @@ part_pid() {
 	[ "$status" -ne 0 ]
 	[ -d "$WORK/tmp/hull-try-4242-1" ]
 	[ ! -d "$WORK/tmp/hull-try-4243-1" ]
+}
+
+@test "pod ls and rm: no state directory is taken from a process that only calls itself a supervisor" {
+	echo 'int pause(void); int main(void) { return pause(); }' | cc -x c -o "$WORK/setuid" - || skip "no compiler"
+	chmod 4755 "$WORK/setuid"
+	chmod 711 "$WORK"
+	# As on a node with a kubelet.
+	mkdir -p "$WORK/log/pods/default_web_1" "$WORK/log/containers"
+	touch "$WORK/log/pods/default_web_1/0.log"
+	setpriv --reuid 65534 --regid 65534 --clear-groups bash -c 'exec -a hull-pod "$0" --root "$1"' "$WORK/setuid" "$WORK/log" 3>&- &
+	LIAR=$!
+	eventually 5 grep -q hull-pod "/proc/$LIAR/cmdline"
+	[ "$(stat -c %u "/proc/$LIAR")" = 0 ]
+	run "$HULL" pod ls
+	[[ "$output" != *default_web_1* ]]
+	run "$HULL" pod rm default_web_1
+	[ "$status" -ne 0 ]
+	kill "$LIAR"
+	# A supervisor that is one, but of a directory that is another program's.
+	run "$HULL" --root "$WORK/log" pod rm --dead
+	[ -e "$WORK/log/pods/default_web_1/0.log" ]
 }
 
 # ---- a container in its VM
