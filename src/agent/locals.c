@@ -56,6 +56,7 @@ void hull_hugepages_allow(const struct hull_oci_spec *spec)
 			pages += spec->resources.hugepages[i].limit / HUGE_PAGE_BYTES;
 	if (pages == 0 || hull_file_read(AT_FDCWD, OVERCOMMIT, 64, &old, NULL) < 0)
 		return;
-	snprintf(text, sizeof(text), "%" PRIu64, pages + strtoull(old, NULL, 10));
+	pages += strtoull(old, NULL, 10);
+	snprintf(text, sizeof(text), "%" PRIu64, pages);
 	hull_file_write(AT_FDCWD, OVERCOMMIT, text);
 }
