@@ -93,15 +93,20 @@ static int set_tap_up(struct hull_net *net, const struct hull_net_nic *nic, uint
 	return set_up(net->rtnl, nic->tap_index, mtu > 65521 ? 65521 : mtu, err);
 }
 
+static void untie(struct hull_net *net, const struct hull_net_nic *nic);
+
 static int tie(struct hull_net *net, const struct hull_net_nic *nic, struct hull_error *err)
 {
 	int r = hull_redirect_set(net->rtnl, nic->link_index, nic->tap_index, err);
-	if (r == 0)
-		r = hull_redirect_set(net->rtnl, nic->tap_index, nic->link_index, err);
+	if (r < 0)
+		return r;
+	r = hull_redirect_set(net->rtnl, nic->tap_index, nic->link_index, err);
 	if (r == 0 && net->limits.ingress_bps)
 		r = hull_shape_set(net->rtnl, nic->tap_index, net->limits.ingress_bps, err);
 	if (r == 0 && net->limits.egress_bps)
 		r = hull_shape_set(net->rtnl, nic->link_index, net->limits.egress_bps, err);
+	if (r < 0)
+		untie(net, nic);
 	return r;
 }
 
@@ -288,10 +293,13 @@ static int clean_inside(void *data, struct hull_error *err)
 		r = hull_net_view_read(rtnl, &view, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; r == 0 && i < view.n_links; i++)
+	for (size_t i = 0; r >= 0 && i < view.n_links; i++) {
 		r = hull_redirect_clear(rtnl, view.links[i].index, true, err);
+		if (r == 1)
+			hull_shape_clear(rtnl, view.links[i].index);
+	}
 	hull_net_view_clear(&view);
-	return r;
+	return r < 0 ? r : 0;
 }
 
 int hull_net_clean(int netns_fd, struct hull_error *err)

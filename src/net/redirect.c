@@ -127,5 +127,6 @@ int hull_redirect_clear(struct hull_rtnl *rtnl, int from, bool only_dead, struct
 	int r = find_owner(rtnl, from, &owner, err);
 	if (r < 0 || !owner.ours || owner.others || (only_dead && owner.alive))
 		return r;
-	return delete_discipline(rtnl, from, err);
+	r = delete_discipline(rtnl, from, err);
+	return r < 0 ? r : 1;
 }

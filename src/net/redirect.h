@@ -13,7 +13,7 @@
  */
 int hull_redirect_set(struct hull_rtnl *rtnl, int from, int to, struct hull_error *err);
 
-/* Takes a redirect of ours away. `only_dead`: if its target is gone. What is not ours, or not there, is left alone. */
+/* Takes a redirect of ours away. `only_dead`: if its target is gone. What is not ours, or not there, is left alone. 1: it is away. */
 int hull_redirect_clear(struct hull_rtnl *rtnl, int from, bool only_dead, struct hull_error *err);
 
 /* Limits what goes out at an interface to `bps` bits per second; frames that must wait too long are dropped. */

@@ -244,3 +244,44 @@ refused() {
 	[ "$(in_ns -o link | grep -c hull-tap)" = 1 ]
 	guest ping -c 1 -W 10 10.77.0.1
 }
+
+# bits per second, by iperf3 in the guest: rate OPTION... (-R: to the guest)
+rate() { guest iperf3 -c 10.77.0.1 -t 2 -J "$@" | jq '.end.sum_received.bits_per_second | floor'; }
+
+@test "iperf3 both ways, with the limits of the annotations; nftables and iptables in the guest" {
+	config '.annotations["kubernetes.io/ingress-bandwidth"] = "16M" | .annotations["kubernetes.io/egress-bandwidth"] = "8M"'
+	caps NET_ADMIN NET_RAW
+	start_sleeper
+	peer iperf3 -s >/dev/null 2>&1 3>&- &
+	eventually 10 guest iperf3 -c 10.77.0.1 -n 1K
+	local up down
+	up=$(rate) down=$(rate -R)
+	echo "up $up down $down"
+	[ "$up" -lt 14000000 ] && [ "$up" -gt 1000000 ]
+	[ "$down" -lt 26000000 ] && [ "$down" -gt 2000000 ]
+	guest nft add table inet t
+	guest nft 'add chain inet t in { type filter hook input priority 0; }'
+	guest nft add rule inet t in tcp dport 7 reject with tcp reset
+	guest nft list ruleset | grep -q 'tcp dport 7 reject'
+	guest iptables -t nat -A OUTPUT -p tcp --dport 9999 -j REDIRECT --to-ports 5201
+	guest iptables -t nat -S | grep -q 9999
+	hull delete --force "$ID"
+	net_is_clean
+}
+
+@test "macvlan, a tap of somebody else's process, two interfaces of one address, several queues" {
+	config '.linux.resources.cpu = {quota: 200000, period: 100000}'
+	ip -n "$PEER" link add mv0 link peer0 type macvlan mode bridge
+	ip -n "$PEER" link set mv0 netns "$NS"
+	in_ns addr add 10.77.0.5/24 dev mv0
+	in_ns link set mv0 up
+	in_ns tuntap add mode tap name tap0
+	in_ns addr add 10.86.0.2/24 dev tap0
+	in_ns link set tap0 address "$(in_ns -j link show eth0 | jq -r '.[0].address')" up
+	start_sleeper
+	same_addresses
+	# Answers from the address of one interface come in at any of the two.
+	guest ping -c 1 -W 10 10.77.0.1
+	[ "$(guest sh -c 'ls -d /sys/class/net/eth0/queues/rx-* | wc -l')" = 2 ]
+	guest ping -c 1 -W 10 -I mv0 10.77.0.1
+}
