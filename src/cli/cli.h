@@ -85,6 +85,7 @@ int hull_cmd_exec(struct hull_cli *cli, int argc, char **argv, struct hull_error
 int hull_cmd_features(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_kill(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_list(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
+int hull_cmd_network(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_pause(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_pod(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_ps(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);

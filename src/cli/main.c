@@ -43,6 +43,7 @@ static const struct verb verbs[] = {
 	{ "restore", hull_cmd_restore, "refused: a VM cannot be saved yet" },
 	{ "Pods:", NULL, NULL },
 	{ "pod", hull_cmd_pod, "list, inspect and clean up pods: ls, ps, stats, inspect, rm" },
+	{ "network", hull_cmd_network, "interfaces and routes of a running pod: add-iface, list-routes, …" },
 	{ "version", hull_cmd_version, "print versions" },
 };
 

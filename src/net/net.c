@@ -61,6 +61,11 @@ struct hull_net_nic *hull_net_nics(const struct hull_net *net)
 	return net->nics;
 }
 
+struct hull_rtnl *hull_net_rtnl(struct hull_net *net)
+{
+	return net->rtnl;
+}
+
 int hull_net_watch_fd(const struct hull_net *net)
 {
 	return net->watch_fd;

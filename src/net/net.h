@@ -14,7 +14,9 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "netlink/rtnl.h"
 #include "rpc/agent.pb-c.h"
+#include "rpc/pod.pb-c.h"
 
 #define HULL_NET_QUEUES_MAX 8
 #define HULL_NET_NICS_MAX 30
@@ -57,6 +59,8 @@ int hull_net_open(int netns_fd, unsigned queues, const struct hull_net_limits *l
  */
 int hull_net_refresh(struct hull_net *net, const char **ret_unsupported, struct hull_error *err);
 
+struct hull_rtnl *hull_net_rtnl(struct hull_net *net);
+
 /* Readable when something in the namespace may have changed; hull_net_acknowledge() reads it empty. */
 int hull_net_watch_fd(const struct hull_net *net);
 bool hull_net_acknowledge(struct hull_net *net);
@@ -72,6 +76,15 @@ void hull_net_nic_free(struct hull_net *net, struct hull_net_nic *nic);
 
 /* What the guest is to have, as of the last refresh: of interfaces that are plugged. Borrowed until the next refresh. */
 const Hull__Agent__V1__Network *hull_net_describe(struct hull_net *net);
+
+/*
+ * Does by hand what engines do: changes the namespace, from which the next refresh carries it over. An error names what it is about; what
+ * came before it in the request has been done.
+ */
+int hull_net_edit(struct hull_net *net, const Hull__Pod__V1__NetworkEdit *edit, struct hull_error *err);
+
+/* What hull_net_describe() says, as `hull network` prints it. Freed with hull__pod__v1__network_list__free_unpacked(). */
+Hull__Pod__V1__NetworkList *hull_net_list(struct hull_net *net);
 
 /* Takes every redirect away. NULL is fine. */
 void hull_net_free(struct hull_net *net);

@@ -460,6 +460,30 @@ static void handle_settle_network(struct hull_rpc_request *request, const Protob
 		hull_network_settle(pod->network, on_settled, forward(pod, request, ""));
 }
 
+static void on_edited(void *data, const struct hull_error *err)
+{
+	_cleanup_(forwarded_freep) struct forwarded *f = data;
+	if (err) {
+		hull_rpc_fail_error(f->request, err);
+		return;
+	}
+	Hull__Pod__V1__NetworkList *list = hull_net_list(hull_network_net(f->pod->network));
+	hull_rpc_reply(f->request, &list->base);
+	hull__pod__v1__network_list__free_unpacked(list, NULL);
+}
+
+static void handle_edit_network(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data)
+{
+	struct hull_pod *pod = data;
+	struct hull_error err = HULL_ERROR_INIT;
+	if (!pod->network || !pod->up)
+		hull_rpc_fail(request, HULL_RPC_FAILED_PRECONDITION, "pod %s has no running VM with a network", pod->id);
+	else if (hull_net_edit(hull_network_net(pod->network), (const Hull__Pod__V1__NetworkEdit *)message, &err) < 0)
+		hull_rpc_fail_error(request, &err);
+	else
+		hull_network_settle(pod->network, on_edited, forward(pod, request, ""));
+}
+
 /* ---- delete */
 
 static void handle_delete(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data)
@@ -506,6 +530,7 @@ static const struct hull_rpc_method methods[] = {
 	{ "Ps", &hull__pod__v1__container_ref__descriptor, handle_ps, NULL },
 	{ "Stats", &hull__pod__v1__container_ref__descriptor, handle_stats, NULL },
 	{ "Update", &hull__pod__v1__update_request__descriptor, handle_update, NULL },
+	{ "EditNetwork", &hull__pod__v1__network_edit__descriptor, handle_edit_network, NULL },
 	{ "SettleNetwork", &hull__pod__v1__empty__descriptor, handle_settle_network, NULL },
 	{ "Inspect", &hull__pod__v1__empty__descriptor, handle_inspect, NULL },
 	{ NULL, NULL, NULL, NULL },

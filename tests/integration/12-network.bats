@@ -273,15 +273,62 @@ rate() { guest iperf3 -c 10.77.0.1 -t 2 -J "$@" | jq '.end.sum_received.bits_per
 	config '.linux.resources.cpu = {quota: 200000, period: 100000}'
 	ip -n "$PEER" link add mv0 link peer0 type macvlan mode bridge
 	ip -n "$PEER" link set mv0 netns "$NS"
-	in_ns addr add 10.77.0.5/24 dev mv0
+	# Not the lower interface: macvlan does not speak to that.
+	ip -n "$PEER" link add mv1 link peer0 type macvlan mode bridge
+	ip -n "$PEER" addr add 10.87.0.1/24 dev mv1
+	ip -n "$PEER" link set mv1 up
+	in_ns addr add 10.87.0.2/24 dev mv0
 	in_ns link set mv0 up
 	in_ns tuntap add mode tap name tap0
 	in_ns addr add 10.86.0.2/24 dev tap0
 	in_ns link set tap0 address "$(in_ns -j link show eth0 | jq -r '.[0].address')" up
 	start_sleeper
 	same_addresses
-	# Answers from the address of one interface come in at any of the two.
 	guest ping -c 1 -W 10 10.77.0.1
 	[ "$(guest sh -c 'ls -d /sys/class/net/eth0/queues/rx-* | wc -l')" = 2 ]
-	guest ping -c 1 -W 10 -I mv0 10.77.0.1
+	guest ping -c 1 -W 10 10.87.0.1
+}
+
+@test "hull network: interfaces and routes by hand" {
+	start_sleeper
+	hull network list-ifaces "$ID" | jq -e '.[0] | .device == "eth0" and .mtu == 1500 and .queues == 1 and
+		.IPAddresses[0] == {"address": "10.77.0.2", "mask": "24"}' >/dev/null
+	in_ns link add veth7 type veth peer name p7 netns "$PEER"
+	ip -n "$PEER" addr add 10.88.0.1/24 dev p7
+	ip -n "$PEER" link set p7 up
+	echo '{"device": "veth7", "name": "data", "IPAddresses": [{"address": "10.88.0.2", "mask": "255.255.255.0"}, {"address": "fd88::2", "mask": "64"}],
+		"hwAddr": "02:42:20:6f:a2:80", "mtu": 1300}' >"$WORK/iface"
+	hull network add-iface "$ID" "$WORK/iface" | jq -e '.[] | select(.name == "data") | .mtu == 1300 and .hwAddr == "02:42:20:6f:a2:80"' >/dev/null
+	same_network
+	guest ping -c 1 -W 10 10.88.0.1
+	hull network add-route "$ID" - <<<'{"dest": "10.99.0.0/16", "gateway": "10.88.0.1", "device": "data"}' >/dev/null
+	guest ip route | grep -q '^10.99.0.0/16 via 10.88.0.1 dev data'
+	hull network list-routes "$ID" | jq -e 'any(.[]; . == {"dest": "10.99.0.0/16", "gateway": "10.88.0.1", "device": "data"})' >/dev/null
+	hull network update-routes "$ID" - <<<'[{"dest": "default", "gateway": "10.88.0.1"}, {"dest": "10.98.0.0/16", "gateway": "10.77.0.1"}]' >/dev/null
+	[ "$(guest ip route | grep via | sort)" = "10.98.0.0/16 via 10.77.0.1 dev eth0 proto static 
+default via 10.88.0.1 dev data proto static " ]
+	hull network del-route "$ID" - <<<'{"dest": "10.98.0.0/16", "gateway": "10.77.0.1"}' >/dev/null
+	hull network update-iface "$ID" - <<<'{"device": "data", "mtu": 1400, "IPAddresses": [{"address": "10.88.0.3", "mask": "24"}]}' >/dev/null
+	guest ip -j addr show data | jq -e '.[0].mtu == 1400 and [.[0].addr_info[].local] == ["10.88.0.3"]' >/dev/null
+	hull network del-iface "$ID" - <<<'{"device": "data"}' | jq -e 'length == 1' >/dev/null
+	[ "$(guest ls /sys/class/net | tr '\n' ' ')" = "eth0 lo " ]
+
+	local input words
+	while read -r input words; do
+		run hull network add-iface "$ID" - <<<"$input"
+		[ "$status" -eq 1 ] && [[ "$output" == *"network add-iface: "*"$words"* ]] || { echo "$input: $output"; false; }
+	done <<-'BAD'
+		{"device":"nowhere"} nowhere: there is no such interface
+		{"device":"eth0"} eth0: the pod has it already
+		{"device":"abcdefghijklmnop"} is no interface name: 1 to 15 characters
+		{"device":"data","mtu":45} mtu: expected a number from 46 to 9600
+		{"device":"data","mtu":9601} mtu: expected a number from 46 to 9600
+		{"device":"data","hwAddr":"01:00:00:00:00:00"} hwAddr: "01:00:00:00:00:00" is no hardware address
+		{"device":"data","IPAddresses":[{"address":"10.0.0.1","mask":"33"}]} is no mask
+		{"device":"data","color":"red"} unknown field "color"
+		[1] expected a JSON object
+		{ expected a JSON object
+	BAD
+	run hull network list-ifaces nosuchpod
+	[ "$status" -eq 1 ]
 }
