@@ -32,7 +32,7 @@ struct hull_agent {
 	uv_loop_t *loop;
 	struct hull_rpc_server *server;
 	struct hull_container_list containers;
-	unsigned n_containers, n_processes;
+	unsigned n_containers, n_processes, n_forwards;
 	char *pod_container;           /* id of the first container: its pid and user namespaces are the pod's */
 	bool sandbox_created;
 	uint64_t started_ns, ready_ns; /* CLOCK_BOOTTIME */

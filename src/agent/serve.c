@@ -3,6 +3,7 @@
 
 #include "agent/boot.h"
 #include "agent/disks.h"
+#include "agent/forward.h"
 #include "agent/stats.h"
 #include "agent/volumes.h"
 #include "base/log.h"
@@ -33,6 +34,7 @@ static const struct hull_rpc_method methods[] = {
 	{ "AwaitDisk", &hull__agent__v1__disk_ref__descriptor, hull_handle_await_disk, NULL },
 	{ "ConfigureNetwork", &hull__agent__v1__network__descriptor, hull_handle_configure_network, NULL },
 	{ "Stdio", &hull__agent__v1__stdio_frame__descriptor, NULL, hull_handle_stdio },
+	{ "Connect", &hull__agent__v1__stdio_frame__descriptor, NULL, hull_handle_connect },
 	{ "Shutdown", &hull__agent__v1__empty__descriptor, hull_handle_shutdown, NULL },
 	{ NULL, NULL, NULL, NULL },
 };

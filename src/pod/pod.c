@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pod/pod.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/random.h>
@@ -184,6 +185,8 @@ static void on_vm_ready(void *data, const struct hull_error *err)
 		return;
 	}
 	pod->up = true;
+	if (pod->forward)
+		hull_forward_ready(pod->forward, hull_vm_agent(pod->vm));
 	/* The agent takes calls in order: the container's follows the sandbox's without waiting for its answer. */
 	create_sandbox(pod);
 	if (pod->network)
@@ -217,6 +220,14 @@ static const struct hull_rpc_server_ops server_ops = { .on_connect = on_connect,
 
 static const struct hull_vm_events vm_events = { .on_ready = on_vm_ready, .on_lost = on_vm_lost };
 
+/* Without it `kubectl port-forward` does not work, and nothing else is missing. */
+static void forward_localhost(struct hull_pod *pod, int netns_fd)
+{
+	struct hull_error err = HULL_ERROR_INIT;
+	if (hull_forward_new(pod->loop, netns_fd, &pod->forward, &err) < 0)
+		hull_log_info("connections to the pod's localhost are not forwarded: %s", err.message);
+}
+
 static int open_network(struct hull_pod *pod, const struct hull_oci_spec *spec, int netns_fd, unsigned vcpus, struct hull_error *err)
 {
 	struct hull_net_limits limits;
@@ -225,7 +236,11 @@ static int open_network(struct hull_pod *pod, const struct hull_oci_spec *spec, 
 		hull_closep(&netns_fd);
 		return r;
 	}
-	return hull_network_new(pod->loop, netns_fd, vcpus < HULL_NET_QUEUES_MAX ? vcpus : HULL_NET_QUEUES_MAX, &limits, &pod->network, err);
+	_cleanup_close_ int again = fcntl(netns_fd, F_DUPFD_CLOEXEC, 3);
+	r = hull_network_new(pod->loop, netns_fd, vcpus < HULL_NET_QUEUES_MAX ? vcpus : HULL_NET_QUEUES_MAX, &limits, &pod->network, err);
+	if (r == 0 && again >= 0)
+		forward_localhost(pod, again);
+	return r;
 }
 
 int hull_pod_boot(struct hull_pod *pod, const struct hull_oci_spec *spec, int netns_fd, struct hull_error *err)
@@ -299,6 +314,7 @@ void hull_pod_free(struct hull_pod *pod)
 {
 	if (!pod)
 		return;
+	hull_forward_free(TAKE_PTR(pod->forward));
 	/* The VM first: nothing needs to be undone in a guest that is gone. */
 	hull_network_stop(pod->network);
 	hull_vm_free(TAKE_PTR(pod->vm));

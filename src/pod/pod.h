@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "pod/config.h"
+#include "pod/forward.h"
 #include "pod/network.h"
 #include "pod/role.h"
 #include "pod/size.h"
@@ -99,6 +100,7 @@ struct hull_pod {
 	const struct hull_rpc_conn *creator;   /* the first connection; only compared */
 	struct hull_vm *vm;
 	struct hull_network *network;  /* NULL: the pod has no network namespace on the host */
+	struct hull_forward *forward;  /* or NULL */
 	bool up, winding_down, ending;
 	char *lost;                    /* why the VM is gone */
 	struct hull_container *containers;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -34,6 +35,7 @@ struct output {
 struct hull_stdio {
 	struct hull_rpc_stream *stream;
 	struct hull_endpoint *reader;  /* stdin; NULL: not connected, or over */
+	int socket;                    /* of a connection: a third descriptor, for what is said of both directions; -1 */
 	bool console;                  /* a pty of our own: the end of its input is the end of its master */
 	uint64_t input_credit;         /* what the guest would take and the reader has not been asked for yet */
 	uint64_t input_asked;          /* what it has been asked for */
@@ -105,13 +107,17 @@ static void check_over(struct hull_stdio *s)
 		return;
 	for (int c = CHANNEL_STDOUT; c < CHANNELS; c++) {
 		struct output *o = &s->outputs[c];
-		if ((o->eof || s->ended) && !is_queued(o))
+		if (o->writer && (o->eof || s->ended) && !is_queued(o)) {
 			close_output(o);
+			if (s->socket >= 0)
+				shutdown(s->socket, SHUT_WR);
+		}
 		drained = drained && !o->writer;
 		flushed = flushed && (!o->writer || (o->flushed && !is_queued(o)));
 	}
-	s->drained = drained;
-	if (drained || (flushed && !s->flushed))
+	/* A connection may still carry in the other direction. */
+	s->drained = drained && (s->socket < 0 || s->ended);
+	if (s->drained || (flushed && !s->flushed))
 		uv_timer_start(&s->later, on_later, 0, 0);
 }
 
@@ -245,8 +251,12 @@ static void on_message(void *data, const ProtobufCMessage *message)
 static void on_end(void *data, const struct hull_rpc_status *status)
 {
 	struct hull_stdio *s = data;
-	if (status->code != HULL_RPC_OK)
+	static const struct linger reset = { .l_onoff = 1 };
+	if (status->code != HULL_RPC_OK) {
 		hull_log_debug("stdio stream ended: %s", status->message);
+		if (s->socket >= 0)
+			setsockopt(s->socket, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	}
 	end_stream(s);
 }
 
@@ -278,16 +288,22 @@ static int dup_cloexec(int fd)
 	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
-struct hull_stdio *hull_stdio_start(uv_loop_t *loop, struct hull_rpc_client *agent, const char *container_id,
-				    const char *exec_id, struct hull_stdio_fds *fds,
-				    const struct hull_stdio_ops *ops, void *data)
+static struct hull_stdio *stdio_new(uv_loop_t *loop, const struct hull_stdio_ops *ops, void *data)
 {
 	struct hull_stdio *s = hull_new(struct hull_stdio, 1);
+	s->socket = -1;
 	s->ops = *ops;
 	s->data = data;
 	add_timer(s, loop, &s->later);
 	add_timer(s, loop, &s->retry);
+	return s;
+}
 
+struct hull_stdio *hull_stdio_start(uv_loop_t *loop, struct hull_rpc_client *agent, const char *container_id,
+				    const char *exec_id, struct hull_stdio_fds *fds,
+				    const struct hull_stdio_ops *ops, void *data)
+{
+	struct hull_stdio *s = stdio_new(loop, ops, data);
 	Hull__Agent__V1__ProcessRef ref = HULL__AGENT__V1__PROCESS_REF__INIT;
 	ref.container_id = (char *)(uintptr_t)container_id;
 	ref.exec_id = (char *)(uintptr_t)exec_id;
@@ -305,6 +321,21 @@ struct hull_stdio *hull_stdio_start(uv_loop_t *loop, struct hull_rpc_client *age
 	add_output(s, loop, CHANNEL_STDERR, TAKE_FD(fds->err));
 	if (fds->in >= 0)
 		s->reader = hull_endpoint_reader(loop, TAKE_FD(fds->in), &input_ops, s);
+	check_over(s);
+	return s;
+}
+
+struct hull_stdio *hull_stdio_connect(uv_loop_t *loop, struct hull_rpc_client *agent, uint16_t port, int socket,
+				      const struct hull_stdio_ops *ops, void *data)
+{
+	struct hull_stdio *s = stdio_new(loop, ops, data);
+	Hull__Agent__V1__StdioFrame open = HULL__AGENT__V1__STDIO_FRAME__INIT;
+	open.connect_port = port;
+	s->stream = hull_rpc_stream_open(agent, "hull.agent.v1.Agent", "Connect", &open.base,
+					 &hull__agent__v1__stdio_frame__descriptor, &stream_ops, s);
+	s->socket = dup_cloexec(socket);
+	add_output(s, loop, CHANNEL_STDOUT, dup_cloexec(socket));
+	s->reader = hull_endpoint_reader(loop, socket, &input_ops, s);
 	check_over(s);
 	return s;
 }
@@ -345,6 +376,7 @@ void hull_stdio_free(struct hull_stdio *s)
 	hull_endpoint_free(s->reader);
 	for (int c = CHANNEL_STDOUT; c < CHANNELS; c++)
 		hull_endpoint_free(s->outputs[c].writer);
+	hull_closep(&s->socket);
 	uv_close((uv_handle_t *)&s->later, on_closed);
 	uv_close((uv_handle_t *)&s->retry, on_closed);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The stdio of one process between the descriptors an engine lent and the agent's Stdio stream.
+ * The stdio of one process between the descriptors an engine lent and the agent's Stdio stream; likewise a forwarded connection.
  *
  * Flow control: each side of a channel sends only what the other granted (agent.proto, StdioFrame). Out of the guest
  * comes at most HULL_STDIO_WINDOW unconsumed bytes a channel; more than was granted is a broken guest, and the stream ends.
@@ -38,6 +38,13 @@ struct hull_stdio_ops {
 struct hull_stdio *hull_stdio_start(uv_loop_t *loop, struct hull_rpc_client *agent, const char *container_id,
 				    const char *exec_id, struct hull_stdio_fds *fds,
 				    const struct hull_stdio_ops *ops, void *data);
+
+/*
+ * The same for a TCP connection to the guest's localhost: takes `socket` over and closes each direction as the other side does. on_drained
+ * says that both are over; a connection that the guest refused or reset is reset then.
+ */
+struct hull_stdio *hull_stdio_connect(uv_loop_t *loop, struct hull_rpc_client *agent, uint16_t port, int socket,
+				      const struct hull_stdio_ops *ops, void *data);
 
 bool hull_stdio_flushed(const struct hull_stdio *stdio);
 bool hull_stdio_drained(const struct hull_stdio *stdio);
