@@ -48,7 +48,7 @@ func TestResources(t *testing.T) {
 // TestStats: of a container and of its pod.
 func TestStats(t *testing.T) {
 	p := newPod(t)
-	c := p.run(t, "dd if=/dev/zero of=/dev/shm/f bs=1M count=30 2>/dev/null; i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo done; sleep 3600")
+	c := p.run(t, "x=$(head -c 30000000 /dev/zero | tr '\\0' x); i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo done; sleep 3600")
 	c.logged(t, "done")
 	stats := must[*rt.ContainerStatsResponse](t)(runtime.ContainerStats(ctx(t), &rt.ContainerStatsRequest{ContainerId: c.id})).Stats
 	same(t, "name", stats.Attributes.Metadata.Name, c.config.Metadata.Name)

@@ -55,12 +55,9 @@ cri_config() {
 		  default_runtime_name = "runc"
 		[plugins."$runtime".containerd.runtimes.runc]
 		  runtime_type = "io.containerd.runc.v2"
-		[plugins."$runtime".containerd.runtimes.hull]
-		  runtime_type = "io.containerd.hull.v2"
-		  privileged_without_host_devices = true
-		  pod_annotations = ["io.hull.*"]
-		  container_annotations = ["io.hull.*"]
 	CONF
+	# What users are told to add.
+	grep -v '^version' "$BATS_TEST_DIRNAME/../../deploy/containerd/hull-$CD_VERSION.x.toml"
 }
 
 cri_network() {
@@ -88,7 +85,20 @@ cri_images() {
 # cri TEST [HANDLER]
 cri() {
 	nsenter -t "$HOLDER" -n -m env CRI_SOCKET="$CD/sock" CRI_WORK="$CD" CRI_HANDLER="${2:-hull}" \
-		timeout -k 5 300 "$CRI_TEST" -test.v -test.run "^($1)\$" 
+		timeout -k 5 300 "$CRI_TEST" -test.v -test.run "^($1)\$"
+}
+
+# More than one at a time: cri_save NAME keeps what containerd_up has set, cri_use NAME brings it back.
+cri_save() {
+	declare -gx "CRI_SAVED_$1=$(declare -p CD CD_VERSION CD_BINARY ROOT ID HOLDER CD_PID)"
+}
+
+cri_use() {
+	local saved=CRI_SAVED_$1 name value
+	while read -r _ _ name; do
+		value=${name#*=\"}
+		export "${name%%=*}=${value%\"}"
+	done <<<"${!saved}"
 }
 
 cri_down() {
