@@ -16,7 +16,10 @@ func resources(f func(*rt.LinuxContainerResources)) func(*rt.ContainerConfig) {
 // TestResources: limits, changes of them, and what happens beyond.
 func TestResources(t *testing.T) {
 	total := &rt.LinuxContainerResources{CpuPeriod: 100000, CpuQuota: 150000, CpuShares: 512, MemoryLimitInBytes: 384 << 20}
-	p := newPod(t, func(c *rt.PodSandboxConfig) { c.Linux.Resources = total })
+	p := newPod(t, func(c *rt.PodSandboxConfig) {
+		c.Linux.Resources = total
+		c.Linux.Overhead = &rt.LinuxContainerResources{MemoryLimitInBytes: 192 << 20}
+	})
 	c := p.run(t, "sleep 3600", resources(func(r *rt.LinuxContainerResources) {
 		r.CpuPeriod, r.CpuQuota, r.CpuShares, r.MemoryLimitInBytes = 100000, 50000, 256, 128<<20
 	}))
@@ -28,6 +31,10 @@ func TestResources(t *testing.T) {
 	if handler == "hull" {
 		same(t, "memory", c.sh(t, "cat /sys/fs/cgroup/memory.max"), "134217728")
 		same(t, "cpu", c.sh(t, "cat /sys/fs/cgroup/cpu.max"), "50000 100000")
+	}
+	if handler == "hull" {
+		// The pod's totals, which are 1.5 CPUs.
+		same(t, "CPUs", c.sh(t, "nproc"), "2")
 	}
 	_, err := runtime.UpdateContainerResources(ctx(t), &rt.UpdateContainerResourcesRequest{ContainerId: c.id, Linux: &rt.LinuxContainerResources{
 		CpuPeriod: 100000, CpuQuota: 80000, MemoryLimitInBytes: 192 << 20}})
@@ -43,6 +50,18 @@ func TestResources(t *testing.T) {
 		same(t, "reason", st.Reason, "OOMKilled")
 		same(t, "the container beside", p.output(t, "echo lives"), "lives")
 	})
+}
+
+// TestAnnotations: those of the pod that the configuration of containerd lets through.
+func TestAnnotations(t *testing.T) {
+	p := newPod(t, func(c *rt.PodSandboxConfig) {
+		c.Annotations["io.katacontainers.config.hypervisor.default_vcpus"] = "2"
+		c.Annotations["io.katacontainers.config.hypervisor.default_memory"] = "700"
+	})
+	out := p.output(t, "nproc; awk '/MemTotal/ { print ($2 > 600000 && $2 < 720000) ? \"fits\" : $2 }' /proc/meminfo")
+	if handler == "hull" {
+		same(t, "CPUs and memory", out, "2\nfits")
+	}
 }
 
 // TestStats: of a container and of its pod.

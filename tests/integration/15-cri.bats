@@ -68,4 +68,5 @@ on_all() {
 @test "volumes: hostPath, emptyDir, ConfigMap, read-only, single files" { on_all TestVolumes; }
 @test "volumes: propagation" { on_all TestPropagation; }
 @test "resources: limits, updates, out of memory" { on_all TestResources; }
+@test "annotations of the pod" { on_all TestAnnotations; }
 @test "statistics of containers and pods" { on_all TestStats; }
