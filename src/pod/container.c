@@ -475,7 +475,7 @@ static int check_create(struct hull_pod *pod, const Hull__Pod__V1__CreateRequest
 		return hull_error_set(err, EEXIST, "container with given ID already exists");
 	if (*ret_role == HULL_ROLE_MEMBER && !pod->up)
 		return hull_error_set(err, ESRCH, "pod %s has no running sandbox container", pod->id);
-	if (*ret_role == HULL_ROLE_MEMBER && hull_pod_size_check_member(spec, err) < 0)
+	if (*ret_role == HULL_ROLE_MEMBER && hull_pod_size_check_member(spec, &pod->size, err) < 0)
 		return -err->code;
 	if (*ret_role != HULL_ROLE_MEMBER && pod->vm)
 		return hull_error_set(err, EEXIST, "pod %s has its first container already", pod->id);

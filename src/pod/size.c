@@ -209,12 +209,21 @@ int hull_pod_size_parse(const struct hull_oci_spec *spec, struct hull_pod_size *
 	return read_totals(spec, ret, err);
 }
 
-int hull_pod_size_check_member(const struct hull_oci_spec *spec, struct hull_error *err)
+static bool is_repeated(const struct annotation *a, const char *value, const struct hull_pod_size *pod)
 {
-	for (size_t i = 0; i < HULL_ARRAY_SIZE(annotations); i++)
-		if (hull_oci_annotation(spec, annotations[i].key))
+	struct hull_pod_size with = *pod;
+	return a->read(a, value, &with, NULL) == 0 && with.vcpus == pod->vcpus && with.memory_bytes == pod->memory_bytes &&
+	       with.least_vcpus == pod->least_vcpus && with.least_memory_bytes == pod->least_memory_bytes;
+}
+
+int hull_pod_size_check_member(const struct hull_oci_spec *spec, const struct hull_pod_size *pod, struct hull_error *err)
+{
+	for (size_t i = 0; i < HULL_ARRAY_SIZE(annotations); i++) {
+		const char *value = hull_oci_annotation(spec, annotations[i].key);
+		if (value && !is_repeated(&annotations[i], value, pod))
 			return hull_error_set(err, EINVAL, "annotations: \"%s\" sizes a VM: it is for the first container of a pod, not for one "
 					      "that joins it", annotations[i].key);
+	}
 	return 0;
 }
 

@@ -48,8 +48,11 @@ void hull_demand_update(struct hull_demand *demand, const struct hull_oci_resour
  */
 int hull_pod_size_parse(const struct hull_oci_spec *spec, struct hull_pod_size *ret, struct hull_error *err);
 
-/* A container that joins a pod cannot size its VM. */
-int hull_pod_size_check_member(const struct hull_oci_spec *spec, struct hull_error *err);
+/*
+ * A container that joins a pod cannot size its VM. It may repeat what the first one said: containerd gives the pod's annotations to
+ * all its containers.
+ */
+int hull_pod_size_check_member(const struct hull_oci_spec *spec, const struct hull_pod_size *pod, struct hull_error *err);
 
 struct hull_size hull_size_sum(const struct hull_config *config, const struct hull_pod_size *pod, const struct hull_demand *demands,
 			       size_t n);

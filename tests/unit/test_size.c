@@ -188,9 +188,12 @@ static void a_member_does_not_size_its_vm(void **state)
 	struct hull_error err = HULL_ERROR_INIT;
 	struct hull_oci_kv kv = { (char *)"io.katacontainers.sandbox_mem", (char *)"1G" };
 	struct hull_oci_spec spec = { .annotations = { &kv, 1 } }, other = { .annotations = { NULL, 0 } };
-	assert_int_equal(hull_pod_size_check_member(&spec, &err), -EINVAL);
+	struct hull_pod_size none = { 0 }, same;
+	assert_int_equal(hull_pod_size_check_member(&spec, &none, &err), -EINVAL);
+	assert_int_equal(hull_pod_size_parse(&spec, &same, &err), 0);
+	assert_int_equal(hull_pod_size_check_member(&spec, &same, &err), 0);
 	assert_non_null(strstr(err.message, "io.katacontainers.sandbox_mem"));
-	assert_int_equal(hull_pod_size_check_member(&other, &err), 0);
+	assert_int_equal(hull_pod_size_check_member(&other, &none, &err), 0);
 }
 
 int main(void)
