@@ -94,6 +94,8 @@ struct hull_container {
 	int seccomp_fd;                /* memory file, until the filter was read from it */
 
 	struct hull_oci_spec *spec;    /* until the container is created */
+	bool on_share;                 /* its root is on the share, and not a disk */
+	struct hull_keep *keep;        /* keep.h; NULL until the container is created */
 
 	/* PauseContainer waits for the kernel; DeleteContainer for the last process. */
 	struct hull_alarm *tick;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/cgroup.h"
+#include "agent/keep.h"
 #include "agent/serve.h"
 #include "agent/streams.h"
 #include "base/cleanup.h"
@@ -93,6 +94,7 @@ void hull_container_free(struct hull_container *container)
 		hull_process_free(LIST_FIRST(&container->processes));
 	hull_alarm_free(container->tick);
 	close(container->cgroup_fd);
+	hull_keep_release(container->keep);
 	int r = hull_cgroup_remove(container->id);
 	if (r < 0)
 		hull_log_warning("%s: remove the control group: %s", container->id, strerror(-r));

@@ -171,6 +171,7 @@ static int create(struct hull_container *container, const Hull__Agent__V1__Creat
 	child.has_personality = container->has_personality;
 	child.personality = container->personality;
 
+	container->on_share = *message->rootfs != '\0';
 	container->init = hull_process_new(container, "", spec->process.terminal);
 	return hull_launch(container->init, &child, hull_child_create, connected, request, err);
 }

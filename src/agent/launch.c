@@ -12,6 +12,7 @@
 #include "agent/cgroup.h"
 #include "agent/child.h"
 #include "agent/clone.h"
+#include "agent/keep.h"
 #include "agent/serve.h"
 #include "agent/streams.h"
 #include "agent/sync.h"
@@ -137,6 +138,7 @@ static int on_ready(struct hull_process *process, struct hull_error *err)
 	    hull_cgroup_seal(container->cgroup_fd, &spec->resources, err) < 0)
 		return -err->code;
 	hull_closep(&container->seccomp_fd);
+	container->keep = hull_keep_new(container->agent->loop, container->on_share ? process->pid : 0, spec);
 	hull_oci_spec_free(container->spec);
 	container->spec = NULL;
 	malloc_trim(0);

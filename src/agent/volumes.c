@@ -27,11 +27,16 @@ struct fuse_host_event {
 };
 #define FUSE_IOC_HOST_EVENT _IOW(229, 0x48, struct fuse_host_event)
 
+bool hull_volumes_is_source(const char *source)
+{
+	return source && strncmp(source, VOLUMES_DIR, strlen(VOLUMES_DIR)) == 0;
+}
+
 void hull_volumes_cross(const struct hull_oci_spec *spec)
 {
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		const char *source = spec->mounts[i].is_bind ? spec->mounts[i].source : NULL;
-		if (!source || strncmp(source, VOLUMES_DIR, strlen(VOLUMES_DIR)) != 0)
+		if (!hull_volumes_is_source(source))
 			continue;
 		int fd = open(source, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd >= 0)

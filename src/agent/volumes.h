@@ -13,5 +13,8 @@
  */
 void hull_volumes_cross(const struct hull_oci_spec *spec);
 
+/* Whether a bind mount's source is one of them. NULL is none. */
+bool hull_volumes_is_source(const char *source);
+
 void hull_handle_forget_volumes(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
 void hull_handle_volumes_changed(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
