@@ -458,6 +458,22 @@ static int settle_network(struct creation *c, struct hull_error *err)
 	return hull_client_call(c->client, "SettleNetwork", &m.base, &hull__pod__v1__empty__descriptor, SETTLE_TIMEOUT_MS, NULL, 0, NULL, err);
 }
 
+/*
+ * A container that joins a pod without its network has one of its own in the guest, with lo and nothing else. An engine's hook may
+ * have connected the stand-in's meanwhile.
+ */
+static int check_own_network(const struct creation *c, struct hull_error *err)
+{
+	const struct hull_oci_namespace *ns = &c->bundle.spec->namespaces[HULL_NS_NETWORK];
+	if (c->role != HULL_ROLE_MEMBER || ns->path || c->standin.pid <= 0)
+		return 0;
+	_cleanup_free_ char *path = hull_asprintf("/proc/%d/ns/net", (int)c->standin.pid);
+	_cleanup_close_ int fd = hull_netns_open(path, err);
+	int r = fd < 0 ? fd : hull_netns_check_unconnected(fd, err);
+	return r < 0 ? hull_error_wrap(err, "config.json: linux.namespaces: network: a container that joins pod %s has that one's network, or none "
+				       "(--network container:NAME or none)", c->pod_id) : 0;
+}
+
 /* The guest has made the container: what is left to do on the host. */
 static int finish_standin(struct creation *c, struct hull_error *err)
 {
@@ -468,6 +484,8 @@ static int finish_standin(struct creation *c, struct hull_error *err)
 	/* Docker's hook puts interfaces into the stand-in's network namespace. */
 	if (r == 0 && spec->prestart.n + spec->create_runtime.n + spec->create_container.n > 0)
 		r = settle_network(c, err);
+	if (r == 0)
+		r = check_own_network(c, err);
 	if (r < 0)
 		return r;
 	if (c->options->foreground) {

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -114,4 +115,22 @@ int hull_netns_inside(int fd, int (*fn)(void *data, struct hull_error *err), voi
 	if (setns(own, CLONE_NEWNET) < 0)
 		abort();
 	return r;
+}
+
+static int check_only_lo(void *data, struct hull_error *err)
+{
+	struct if_nameindex *list = if_nameindex();
+	int r = list ? 0 : hull_error_errno(err, errno, "list network interfaces");
+	(void)data;
+	for (struct if_nameindex *i = list; r == 0 && i && i->if_index; i++)
+		if (strcmp(i->if_name, "lo") != 0)
+			r = hull_error_set(err, ENOTSUP, "it has the interface %.16s", i->if_name);
+	if (list)
+		if_freenameindex(list);
+	return r;
+}
+
+int hull_netns_check_unconnected(int fd, struct hull_error *err)
+{
+	return hull_netns_inside(fd, check_only_lo, NULL, err);
 }

@@ -21,6 +21,9 @@ int hull_netns_check_foreign(int fd, struct hull_error *err);
  */
 int hull_netns_check_empty(int fd, const pid_t *except, size_t n_except, struct hull_error *err);
 
+/* Refuses a namespace that has other interfaces than lo. */
+int hull_netns_check_unconnected(int fd, struct hull_error *err);
+
 /*
  * Calls `fn` with the calling thread in the namespace, and returns what it does. Sockets and taps made in there stay in there. A thread
  * that cannot come back ends the process.

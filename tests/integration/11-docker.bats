@@ -196,7 +196,13 @@ COUNTER='trap "echo bye; exit 7" TERM; trap "echo usr1" USR1; i=0; while :; do i
 	[ "$(dk exec box cat /sys/class/net/eth0/address)" = "$(dk inspect box | jq -r '.[0].NetworkSettings.Networks.net.MacAddress')" ]
 	dk exec box ip addr show eth0 | grep -q "inet $(dk inspect box | jq -r '.[0].NetworkSettings.Networks.net.IPAddress')/24"
 	dk run --rm --network net t ping -c 1 -W 10 10.123.0.1
-	dk rm -f box >/dev/null
+	# A VM has one network.
+	dk run -d --network net --ipc shareable --name other t sleep 1000 >/dev/null
+	run dk run --rm --network net --ipc container:other t true
+	[ "$status" -eq 125 ]
+	[[ "$output" == *"linux.namespaces: network: a container that joins pod "*"has the interface eth0"* ]]
+	dk run --rm --network none --ipc container:other t true
+	dk rm -f box other >/dev/null
 	dk network rm net
 }
 
