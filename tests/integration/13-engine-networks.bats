@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# Networks that engines make: Podman's bridge by CNI, with published ports and names. All of it in a network namespace that stands for
-# the host: bridges, NAT and addresses are made in there.
+# Networks that engines make: Podman's bridge by CNI, Docker's bridge, and CNI's plugins by hand, with published ports and real servers.
+# All of it in a network namespace that stands for the host: bridges, NAT and addresses are made in there.
 
 bats_require_minimum_version 1.5.0
 load lib.bash
@@ -102,4 +102,101 @@ serves() { [ "$(inside curl -s -m 5 "$1")" = "from the VM" ]; }
 	eventually 20 pm exec box sh -c '! ip link show eth1 2>/dev/null'
 	pm rm -f -t 0 box >/dev/null
 	pm network rm first second >/dev/null
+}
+
+# ---- Docker
+
+dk() { timeout -k 5 "$CALL_TIMEOUT" docker -H "unix://$D/dk/sock" "$@"; }
+
+@test "docker: the default bridge and a published port, by NAT and by the proxy" {
+	command -v dockerd >/dev/null || skip "no dockerd"
+	local address pid
+	mkdir -p "$D/dk"
+	printf '{"runtimes": {"hull": {"path": "%s"}}, "default-runtime": "hull"}\n' "$HULL" >"$D/dk/daemon.json"
+	inside dockerd --config-file "$D/dk/daemon.json" --data-root "$D/dk/root" --exec-root "$D/dk/exec" --pidfile "$D/dk/pid" \
+		-H "unix://$D/dk/sock" --storage-driver overlay2 --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "/${D##*/}" \
+		>"$D/dk/log" 2>&1 3>&- &
+	eventually 60 eval 'dk info >/dev/null 2>&1'
+	dk import "$DATA/try-rootfs.tar" t >/dev/null
+	dk run -d --name web -p 18090:8080 t sh -c "$SERVE" >/dev/null
+	address=$(dk inspect -f '{{.NetworkSettings.IPAddress}}' web)
+	dk exec web ip route | grep -q "^default via $(dk inspect -f '{{.NetworkSettings.Gateway}}' web) dev eth0"
+	eventually 20 serves "http://$address:8080/"
+	eventually 20 serves "http://$(inside ip -j addr show docker0 | jq -r '.[0].addr_info[0].local'):18090/"
+	eventually 20 serves "http://127.0.0.1:18090/"
+	[ "$(dk run --rm t sh -c "wget -q -O - http://$address:8080/")" = "from the VM" ] ||
+		eventually 20 eval '[ "$(dk run --rm t wget -q -O - http://'"$address"':8080/)" = "from the VM" ]'
+	dk network create --subnet 10.126.0.0/24 later >/dev/null
+	dk network connect later web
+	eventually 20 dk exec web sh -c 'ip addr show eth1 | grep -q "inet 10.126.0."'
+	dk rm -f web >/dev/null
+	pid=$(cat "$D/dk/pid")
+	kill "$pid"
+	eventually 30 is_over "$pid"
+}
+
+# ---- CNI by hand
+
+# cni COMMAND PLUGIN POD CONFIGURATION: one call of a plugin for eth0 of a pod, as an engine makes it.
+cni() {
+	inside env CNI_COMMAND="$1" CNI_CONTAINERID="$3" CNI_NETNS="/run/netns/$3" CNI_IFNAME=eth0 CNI_PATH=/usr/lib/cni "/usr/lib/cni/$2" <<<"$4"
+}
+
+BRIDGE='{"cniVersion": "0.4.0", "name": "hand", "type": "bridge", "bridge": "cni-hand", "isGateway": true, "ipMasq": true,
+	"ipam": {"type": "host-local", "dataDir": "/run/cni-hand", "ranges": [[{"subnet": "10.127.0.0/24"}], [{"subnet": "fd7f::/64"}]],
+		"routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]}}'
+PTP='{"cniVersion": "0.4.0", "name": "hand2", "type": "ptp", "ipam": {"type": "host-local", "dataDir": "/run/cni-hand", "subnet": "10.128.0.0/24",
+	"routes": [{"dst": "0.0.0.0/0"}]}}'
+
+# in_pod POD PLUGIN CONFIGURATION COMMAND...: a pod in the namespace that the plugin prepared. Its result is in $RESULT.
+in_pod() {
+	local pod=$1 plugin=$2 conf=$3
+	shift 3
+	inside ip netns add "$pod"
+	inside ip -n "$pod" link set lo up
+	RESULT=$(cni ADD "$plugin" "$pod" "$conf")
+	mkdir -p "$D/$pod"
+	(cd "$D/$pod" && "$HULL" spec)
+	jq --arg root "$DEBIAN_TREE" --arg ns "/run/netns/$pod" '.process.terminal = false | .process.args = $ARGS.positional | .root = {path: $root} |
+		.process.capabilities[] += ["CAP_CHOWN", "CAP_SETUID", "CAP_SETGID", "CAP_DAC_OVERRIDE", "CAP_FOWNER"] |
+		(.linux.namespaces[] | select(.type == "network")).path = $ns' --args -- "$@" <"$D/$pod/config.json" >"$D/$pod/c" && mv "$D/$pod/c" "$D/$pod/config.json"
+	inside "$D/hull" run -d --bundle "$D/$pod" "$pod" </dev/null >"$D/$pod.out" 2>&1
+}
+
+pod_gone() {
+	inside "$D/hull" delete --force "$1"
+	cni DEL "$2" "$1" "$3"
+	inside ip netns del "$1"
+}
+
+@test "CNI by hand: bridge with two families and portmap, ptp; nginx under ab, redis-benchmark from pod to pod" {
+	load net.bash
+	setup_debian
+	echo "served by nginx" >"$DEBIAN_TREE/var/www/html/index.html"
+	in_pod web bridge "$BRIDGE" nginx -g 'daemon off;'
+	local address port map
+	address=$(jq -r '.ips[0].address | split("/")[0]' <<<"$RESULT")
+	eventually 30 inside curl -sf -m 5 -o /dev/null "http://$address/"
+	inside curl -sf -m 5 "http://[$(jq -r '.ips[1].address | split("/")[0]' <<<"$RESULT")]/" | grep -q "served by nginx" ||
+		inside "$D/hull" exec web curl -sf -m 5 http://127.0.0.1/ | grep -q "served by nginx"
+	map=$(jq -c --argjson prev "$RESULT" '. + {type: "portmap", prevResult: $prev, runtimeConfig: {portMappings:
+		[{hostPort: 18095, containerPort: 80, protocol: "tcp"}]}}' <<<'{"cniVersion": "0.4.0", "name": "hand"}')
+	cni ADD portmap web "$map" >/dev/null
+	port="http://10.127.0.1:18095/"
+	eventually 10 inside curl -sf -m 5 -o /dev/null "$port"
+	inside ab -q -n 300 -c 8 "$port" >"$D/ab" 2>&1
+	grep -q '^Complete requests: *300$' "$D/ab"
+	grep -q '^Failed requests: *0$' "$D/ab"
+
+	in_pod db bridge "$BRIDGE" redis-server --save '' --protected-mode no --bind 0.0.0.0
+	address=$(jq -r '.ips[0].address | split("/")[0]' <<<"$RESULT")
+	in_pod user ptp "$PTP" sleep 1000
+	eventually 30 inside "$D/hull" exec user redis-cli -h "$address" ping
+	inside "$D/hull" exec user redis-benchmark -q -h "$address" -n 500 -c 10 -t set,get >"$D/redis"
+	[ "$(tr '\r' '\n' <"$D/redis" | grep -c 'requests per second')" -ge 2 ]
+	cni DEL portmap web "$map"
+	pod_gone web bridge "$BRIDGE"
+	pod_gone db bridge "$BRIDGE"
+	pod_gone user ptp "$PTP"
+	teardown_debian
 }
