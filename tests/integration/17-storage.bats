@@ -71,8 +71,14 @@ watch() {
 	sleep 0.5
 }
 
+stop_watching() {
+	sleep "${1:-0}"
+	hull kill "$ID" KILL
+	wait $watcher || true
+}
+
 saw() {
-	eventually 20 grep -qxF -- "$1" "$WORK/events" || { cat "$WORK/events" >&2; return 1; }
+	eventually 20 grep -qxF -- "$1" "$WORK/events" || { cat "$WORK/events" "$ROOT"/pods/*/pod.log >&2; return 1; }
 }
 
 # As the kubelet writes a ConfigMap: publish VALUE
@@ -91,7 +97,7 @@ publish() {
 	build_watcher
 	publish one
 	volume "$WORK/vol" /vol ro
-	watch 6 /vol /vol/key
+	watch 60 /vol /vol/key
 	publish two
 	saw "/vol/..data MOVED_TO"
 	saw "/vol/..data_tmp CREATE"
@@ -102,7 +108,7 @@ publish() {
 	! grep -q "key is one" "$WORK/events"
 	publish three
 	saw "key is three"
-	wait $watcher
+	stop_watching
 }
 
 @test "inotify: files made, written, renamed and removed on the host; directories that come later; a single file" {
@@ -112,7 +118,7 @@ publish() {
 	echo hosts >"$WORK/hosts"
 	volume "$WORK/vol" /vol
 	volume "$WORK/hosts" /etc/hosts
-	watch 6 /vol /vol/sub /vol/sub/deep /vol/sub/file /etc/hosts
+	watch 60 /vol /vol/sub /vol/sub/deep /vol/sub/file /etc/hosts
 	echo more >>"$WORK/vol/sub/file"
 	saw "/vol/sub/file MODIFY"
 	saw "/vol/sub/file CLOSE_WRITE"
@@ -134,16 +140,16 @@ publish() {
 	saw "/vol/sub/deep/ DELETE_SELF"
 	echo 127.0.0.1 >>"$WORK/hosts"
 	saw "/etc/hosts/ MODIFY"
-	wait $watcher
+	stop_watching
 }
 
 @test "inotify: what the container does is told once" {
 	build_watcher
 	volume "$WORK/vol" /vol
-	watch 4 /vol
+	watch 60 /vol
 	hull exec "$ID" sh -c 'echo x >/vol/a; mv /vol/a /vol/b; rm /vol/b'
 	saw "/vol/b DELETE"
-	wait $watcher
+	stop_watching 2
 	[ "$(grep -c CREATE "$WORK/events")" -eq 1 ]
 	[ "$(grep -c MOVED_TO "$WORK/events")" -eq 1 ]
 	[ "$(grep -c DELETE "$WORK/events")" -eq 1 ]
@@ -236,12 +242,11 @@ member() {
 	eventually 10 hull exec "$ID-a" test -e /v/lock
 	run hull exec "$ID-b" /posix try /v/lock
 	[ "$output" = "try: Resource temporarily unavailable" ]
-	hull exec "$ID-c" /watcher 3 /v </dev/null >"$WORK/events" 2>&1 3>&- &
+	hull exec "$ID-c" /watcher 60 /v </dev/null >"$WORK/events" 2>&1 3>&- &
 	watcher=$!
 	eventually 20 grep -qx watching "$WORK/events"
 	hull exec "$ID-b" touch /v/made
 	saw "/v/made CREATE"
-	wait $watcher
 	run hull exec "$ID-c" touch /v/no
 	[[ "$output" == *"Read-only file system"* ]]
 	# Deleting one leaves the others' volume where it is.
@@ -249,6 +254,7 @@ member() {
 	[ "$(hull exec "$ID-b" ls /v | tr '\n' ' ')" = "lock made " ]
 	hull delete --force "$ID-b"
 	hull delete --force "$ID-c"
+	wait $watcher || true
 	hull delete --force "$ID"
 }
 
