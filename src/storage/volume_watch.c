@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "storage/volume_watch_internal.h"
 
+#define GATHER_MS 10
 #define BUFFER_BYTES 4096
 /* In one turn of the loop: a guest that makes and removes directories without pause must not hold it. */
 #define READS_MAX 16
@@ -161,13 +162,13 @@ static void on_events(struct hull_volume_watch *watch, struct batch *batch, cons
 	}
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void on_gathered(uv_timer_t *timer)
 {
-	struct hull_volume_watch *watch = poll->data;
+	struct hull_volume_watch *watch = timer->data;
 	_Alignas(struct fanotify_event_metadata) char buffer[BUFFER_BYTES];
 	struct batch batch = { .n = 0 };
-	(void)status;
-	(void)events;
 
 	for (int i = 0; i < READS_MAX && batch.n + BITS_MAX * 2 <= HULL_VOLUME_CHANGES_MAX; i++) {
 		ssize_t n = read(watch->fd, buffer, sizeof(buffer));
@@ -177,12 +178,26 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	}
 	start_idle(watch);
 	if (batch.n > 0) {
-		uv_poll_stop(watch->poll);
 		watch->waiting = true;
 		watch->fn(watch->data, batch.v, batch.n);
+	} else {
+		uv_poll_start(watch->poll, UV_READABLE, on_readable);
 	}
 	for (size_t i = 0; i < batch.n; i++)
 		free(batch.v[i].path);
+}
+
+/*
+ * Every write of the guest comes by here, too. Read a little later, the kernel has put them together: else a busy volume would
+ * keep this process as busy as virtiofsd.
+ */
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct hull_volume_watch *watch = poll->data;
+	(void)status;
+	(void)events;
+	uv_poll_stop(poll);
+	uv_timer_start(watch->timer, on_gathered, GATHER_MS, 0);
 }
 
 void hull_volume_watch_continue(struct hull_volume_watch *watch)
@@ -243,6 +258,9 @@ int hull_volume_watch_new(uv_loop_t *loop, unsigned directories_max, pid_t virti
 	watch->unwatched_end = &watch->unwatched;
 	watch->poll = hull_new(uv_poll_t, 1);
 	watch->idle = hull_new(uv_idle_t, 1);
+	watch->timer = hull_new(uv_timer_t, 1);
+	uv_timer_init(loop, watch->timer);
+	watch->timer->data = watch;
 	uv_idle_init(loop, watch->idle);
 	watch->idle->data = watch;
 	uv_poll_init(loop, watch->poll, fd);
@@ -260,6 +278,7 @@ void hull_volume_watch_free(struct hull_volume_watch *watch)
 		hull_volume_watch_remove(watch, watch->volumes->name);
 	uv_close((uv_handle_t *)watch->poll, free_handle);
 	uv_close((uv_handle_t *)watch->idle, free_handle);
+	uv_close((uv_handle_t *)watch->timer, free_handle);
 	close(watch->fd);
 	free(watch);
 }

@@ -41,6 +41,7 @@ struct hull_volume_watch {
 	int fd;
 	uv_poll_t *poll;
 	uv_idle_t *idle;
+	uv_timer_t *timer;
 	hull_volume_changes_fn fn;
 	void *data;
 	pid_t virtiofsd, worker;
