@@ -118,17 +118,22 @@ static void add_memory(const struct hull_vm_config *c, struct hull_strv *args)
 		       "block-size=%llu,requested-size=0," HULL_QEMU_VIRTIO, HULL_QEMU_MEMORY_BLOCK);
 }
 
-static void add_kernel(const struct hull_vm_config *c, struct hull_strv *args)
+static void add_kernel(const struct hull_vm_config *c, const struct hull_qemu_host *host, struct hull_strv *args)
 {
+	bool emulated = c->accel == HULL_ACCEL_TCG;
+	char frequency[40] = "";
+
 	add(args, "-kernel", HULL_QEMU_KERNEL);
 	if (c->initrd_path)
 		add(args, "-initrd", HULL_QEMU_INITRD);
 	/*
 	 * Facts about this machine, in front of what the caller wants: no device needs bounce buffers, and the emulated
-	 * timer and TSC need no comparison with each other. KVM has a paravirtual clock instead.
+	 * timer and TSC need no comparison with each other, but the TSC's frequency is told. KVM has a paravirtual clock instead.
 	 */
+	if (emulated && host->tsc_khz)
+		snprintf(frequency, sizeof(frequency), " tsc_early_khz=%u", host->tsc_khz);
 	hull_strv_add(args, "-append");
-	hull_strv_addf(args, "swiotlb=noforce%s%s%s %s", c->accel == HULL_ACCEL_TCG ? " no_timer_check tsc=reliable" : "",
+	hull_strv_addf(args, "swiotlb=noforce%s%s%s%s %s", emulated ? " no_timer_check tsc=reliable" : "", frequency,
 		       c->memory_max_bytes > c->memory_bytes ? HOTPLUG_CMDLINE : "",
 		       c->debug_console ? " earlyprintk=ttyS0 console=ttyS0 ignore_loglevel" : "",
 		       c->kernel_cmdline ? c->kernel_cmdline : "");
@@ -224,7 +229,7 @@ int hull_qemu_args(const struct hull_vm_config *config, const struct hull_qemu_h
 	add(ret, "-rtc", "base=utc");
 	add_machine(config, host, ret);
 	add_memory(config, ret);
-	add_kernel(config, ret);
+	add_kernel(config, host, ret);
 	add_channels(config, fds, ret);
 	add_devices(config, fds, ret);
 	for (size_t i = 0; i < config->n_nics; i++)

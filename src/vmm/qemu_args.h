@@ -24,6 +24,7 @@
 /* What differs between hosts. */
 struct hull_qemu_host {
 	const char *firmware;          /* a firmware that is faster than QEMU's default, or NULL */
+	uint32_t tsc_khz;              /* of the host's time stamp counter, which an emulated guest sees; 0: not known */
 	bool no_arch_capabilities;     /* KVM refuses to set that MSR: see hull_kvm_takes_arch_capabilities() */
 };
 

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "vmm/kvm.h"
+#include "vmm/tsc.h"
 
 #define BINDS_MAX 20
 /* Descriptors of QEMU: a few for each device, and eventfds for each queue under KVM. */
@@ -92,6 +93,7 @@ int hull_qemu_jail_start(uv_loop_t *loop, const struct hull_vm_config *config, c
 	const bool kvm = config->accel == HULL_ACCEL_KVM;
 	const struct hull_qemu_host host = {
 		.firmware = find_firmware(),
+		.tsc_khz = config->accel == HULL_ACCEL_TCG ? hull_tsc_khz() : 0,
 		.no_arch_capabilities = kvm && !hull_kvm_takes_arch_capabilities(),
 	};
 	struct hull_jail_bind binds[BINDS_MAX];

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "vmm/qemu_args.h"
+#include "vmm/tsc.h"
 
 static struct hull_vm_config basic(void)
 {
@@ -70,6 +71,9 @@ static void test_basic(void **state)
 	has(text, "\n-m\nsize=268435456b\n");
 	has(text, "\n-kernel\n/boot/kernel\n-initrd\n/boot/initrd\n");
 	has(text, "\n-append\nswiotlb=noforce no_timer_check tsc=reliable quiet\n");
+	const struct hull_qemu_host host = { .tsc_khz = 2600123 };
+	has(args(&config, &host), "\n-append\nswiotlb=noforce no_timer_check tsc=reliable tsc_early_khz=2600123 quiet\n");
+	text = args(&config, NULL);
 	has(text, "\nsocket,id=qmp,fd=11\n");
 	has(text, "\nsocket,id=agent,fd=12\n");
 	has(text, "\nsocket,id=console,fd=13\n");
@@ -213,10 +217,21 @@ static void test_accel_names(void **state)
 	assert_string_equal(hull_accel_name((enum hull_accel)99), "unknown");
 }
 
+/* It is the same twice, also on a busy machine, or not known. */
+static void test_tsc(void **state)
+{
+	(void)state;
+	uint32_t first = hull_tsc_khz(), second = hull_tsc_khz();
+	if (!first || !second)
+		skip();
+	assert_in_range(second, first - first / 100, first + first / 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_basic), cmocka_unit_test(test_kvm), cmocka_unit_test(test_hotplug),
+		cmocka_unit_test(test_basic),
+		cmocka_unit_test(test_tsc), cmocka_unit_test(test_kvm), cmocka_unit_test(test_hotplug),
 		cmocka_unit_test(test_share), cmocka_unit_test(test_nics), cmocka_unit_test(test_debug_console), cmocka_unit_test(test_no_initrd),
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_accel_names),
 	};
