@@ -15,13 +15,16 @@
 #include "base/mem.h"
 #include "jail/spawn.h"
 #include "pod/paths.h"
+#include "rpc/rpc.h"
 #include "shim/any.h"
+#include "shim/connect.h"
 #include "shim/record.h"
 #include "shim/shim.h"
 
 /* containerd gives the whole command 5 s. Source: containerd, io.containerd.timeout.shim.cleanup. */
 #define DELETE_MS 4500
 #define KILL_MS 2000
+#define CALL_MS 1000
 #define STATUS_KILLED 137
 
 static int delete_container(const char *root, const char *hull_id, struct hull_error *err)
@@ -57,7 +60,40 @@ static void find_exit(const char *root, const char *hull_id, Hull__Containerd__D
 	hull_state_free(state);
 }
 
-/* The pod is this container's own. */
+/* One call of the Task service of a shim that may hang. 0 or -errno. */
+static int call_shim(const struct shim_record *record, const char *method, const char *id, int timeout_ms)
+{
+	Hull__Containerd__ProcessRequest m = HULL__CONTAINERD__PROCESS_REQUEST__INIT;
+	ProtobufCMessage *response = NULL;
+	uv_loop_t loop;
+	int fd = shim_connect(record->socket);
+	if (fd < 0)
+		return fd;
+	m.id = (char *)(uintptr_t)id;
+	uv_loop_init(&loop);
+	struct hull_rpc_client *client = hull_rpc_client_new(&loop, fd, NULL, NULL, NULL);
+	int r = client ? hull_rpc_call_sync(client, "containerd.task.v2.Task", method, &m.base, &hull__containerd__empty__descriptor, timeout_ms,
+					    NULL, 0, &response, NULL)
+		       : -errno;
+	if (response)
+		protobuf_c_message_free_unpacked(response, NULL);
+	hull_rpc_client_free(client);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	uv_loop_close(&loop);
+	return r;
+}
+
+/*
+ * It may well live: containerd 1.6 runs `delete` after every task that it has deleted itself, while the other tasks of the pod are still
+ * there. Then it only lets go of this one, and ends by itself when that was the last.
+ */
+static void leave_shim(const struct shim_record *record, const char *id)
+{
+	call_shim(record, "Delete", id, CALL_MS);
+	call_shim(record, "Shutdown", id, CALL_MS);
+}
+
+/* One that does not answer any more. The pod is this container's own. */
 static void end_shim(const struct shim_record *record)
 {
 	_cleanup_free_ char *dir = hull_path_pod(record->root, record->pod_id);
@@ -80,10 +116,13 @@ int shim_cleanup(const struct shim_args *args, struct hull_error *err)
 	const char *root = known ? record.root : hull_default_root();
 
 	find_exit(root, hull_id, &reply);
-	if (known && strcmp(record.pod_id, hull_id) == 0)
+	bool alive = known && hull_procref_alive(&record.shim) && call_shim(&record, "Connect", args->id, CALL_MS) == 0;
+	if (known && !alive && strcmp(record.pod_id, hull_id) == 0)
 		/* First, for a shim that hangs would hold everything up. */
 		end_shim(&record);
 	int r = delete_container(root, hull_id, err);
+	if (alive)
+		leave_shim(&record, args->id);
 	shim_record_clear(&record);
 	if (r < 0)
 		return r;

@@ -4,8 +4,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -13,6 +11,7 @@
 #include "base/log.h"
 #include "rpc/rpc.h"
 #include "shim/any.h"
+#include "shim/connect.h"
 
 #define FORWARD_TIMEOUT_MS 5000
 #define RETRY_FIRST_MS 100
@@ -100,21 +99,6 @@ static void on_forwarded(void *data, const struct hull_rpc_status *status, const
 	}
 }
 
-/* -errno; nothing is logged, for containerd may be gone for a while. */
-static int connect_to(const char *address)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	if (strncmp(address, "unix://", 7) == 0)
-		address += 7;
-	if (strlen(address) >= sizeof(a.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(a.sun_path, address, strlen(address) + 1);
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		return -errno;
-	return TAKE_FD(fd);
-}
-
 static void forward(struct shim_events *e)
 {
 	const struct event *event = e->first;
@@ -126,7 +110,7 @@ static void forward(struct shim_events *e)
 	if (e->client && !hull_rpc_client_alive(e->client))
 		hull_rpc_client_free(TAKE_PTR(e->client));
 	if (!e->client) {
-		int fd = connect_to(e->target.ttrpc_address);
+		int fd = shim_connect(e->target.ttrpc_address);
 		e->client = fd >= 0 ? hull_rpc_client_new(e->loop, fd, NULL, NULL, NULL) : NULL;
 	}
 	if (!e->client) {

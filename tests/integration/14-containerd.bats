@@ -271,6 +271,19 @@ unpack_for() {
 	[ "$status" -ne 0 ]
 }
 
+@test "pod: the sandbox's task is deleted before its members'" {
+	run_c -d --null-io --annotation io.kubernetes.cri.container-type=sandbox --annotation "io.kubernetes.cri.sandbox-id=$C" $IMAGE "$C" sleep 3600
+	run_c -d --null-io --annotation io.kubernetes.cri.container-type=container --annotation "io.kubernetes.cri.sandbox-id=$C" $IMAGE "$C-a" sh -c 'trap "exit 3" TERM; while :; do sleep 0.1; done'
+	sleep 0.5
+	ctr task kill "$C-a"
+	eventually 10 is_task "$C-a" STOPPED
+	ctr task rm -f "$C" || true
+	sleep 1
+	is_task "$C-a" STOPPED
+	run ctr task rm "$C-a"
+	[[ "$output" = *"code 3"* ]]
+}
+
 @test "a member without its pod is refused by name" {
 	run run_c -d --null-io --annotation io.kubernetes.cri.container-type=container --annotation io.kubernetes.cri.sandbox-id=nowhere $IMAGE "$C" sleep 3600
 	[ "$status" -ne 0 ]
