@@ -6,10 +6,10 @@
 
 /* What may arrive in each state; anything else closes the connection. */
 enum hull_qmp_state {
-	HULL_QMP_GREETING,              /* one object with the member QMP */
-	HULL_QMP_CAPABILITIES,              /* events, and the answer to qmp_capabilities */
-	HULL_QMP_READY,              /* events, and the answer to the command on its way */
-	HULL_QMP_CLOSED,              /* nothing is read */
+	HULL_QMP_GREETING,             /* one object with the member QMP */
+	HULL_QMP_CAPABILITIES,         /* events, and the answer to qmp_capabilities */
+	HULL_QMP_READY,                /* events, and the answer to the command on its way */
+	HULL_QMP_CLOSED,               /* nothing is read */
 };
 
 struct hull_qmp_command {
@@ -35,7 +35,7 @@ struct hull_qmp {
 	void *data;
 	int64_t handshake_deadline_ms;
 	uint64_t next_id;
-	struct hull_qmp_command *head, **tail;      /* the head is on its way, unless the handshake still runs */
+	struct hull_qmp_command *head, **tail;        /* the head is on its way, unless the handshake still runs */
 	struct json_tokener *tokener;
 	char *in;
 	size_t in_len, in_room;
