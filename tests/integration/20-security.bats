@@ -104,15 +104,15 @@ part_pid() {
 	says "$text" 'CapEff 0000000000000000'
 	says "$text" 'NoNewPrivs 1'
 
-	[ "$(ls /proc/$pid/root)" = "$ID" ]
+	[ "$(ls -d /proc/$pid/root/* | xargs -n1 basename | sort | xargs)" = ":volumes $ID" ]
 	# No mount of the share takes set-user-ID, devices or programs; the root and read-only ones are read-only.
 	! awk '$5 != "/proc" && $6 !~ /nosuid,nodev,noexec/' /proc/$pid/mountinfo | grep . || return 1
-	awk -v at="/$ID/mounts/" 'index($5, at) { print $6 }' /proc/$pid/mountinfo >"$WORK/options"
+	awk -v at="/:volumes/" 'index($5, at) { print $6 }' /proc/$pid/mountinfo >"$WORK/options"
 	[ "$(grep -c '^ro,' "$WORK/options")" = 1 ]
 	[ "$(grep -c '^rw,' "$WORK/options")" = 1 ]
 	awk '$5 == "/" { print $6 }' /proc/$pid/mountinfo | grep -q '^ro,'
 	# Even the host's root cannot write to it that way.
-	! touch "/proc/$pid/root/$ID/mounts/$(awk -v at="/$ID/mounts/" 'index($5, at) && $6 ~ /^ro,/ { print substr($5, length(at) + 1) }' /proc/$pid/mountinfo)/x"
+	! touch "/proc/$pid/root/:volumes/$(awk -v at="/:volumes/" 'index($5, at) && $6 ~ /^ro,/ { print substr($5, length(at) + 1) }' /proc/$pid/mountinfo)/x"
 }
 
 @test "a stand-in has no privileges" {
