@@ -6,29 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "oci/cgroup_values.h"
+
 #define CPU_PERIOD_DEFAULT_US 100000u
-
-uint64_t hull_cgroup_shares_to_weight(uint64_t shares)
-{
-	if (shares == 0)
-		return 0;
-	if (shares < 2)
-		shares = 2;
-	if (shares > 262144)
-		shares = 262144;
-	return 1 + ((shares - 2) * 9999) / 262142;
-}
-
-uint64_t hull_cgroup_blkio_to_io_weight(uint64_t weight)
-{
-	if (weight == 0)
-		return 0;
-	if (weight < 10)
-		weight = 10;
-	if (weight > 1000)
-		weight = 1000;
-	return 1 + (weight - 10) * 9999 / 990;
-}
 
 int hull_cgroup_swap(int64_t memory_swap, int64_t memory, int64_t *ret, struct hull_error *err)
 {
@@ -75,7 +55,7 @@ static void convert_cpu(const struct hull_oci_resources *r, struct hull_cgroup_s
 {
 	if (r->has_cpu_idle)
 		add_limit(out, "cpu.idle", "cpu.idle", r->cpu_idle);
-	uint64_t weight = r->has_cpu_shares ? hull_cgroup_shares_to_weight(r->cpu_shares) : 0;
+	uint64_t weight = r->has_cpu_shares ? hull_oci_shares_to_weight(r->cpu_shares) : 0;
 	/* cpu.weight cannot be written while the group is idle. */
 	if (weight && !(r->has_cpu_idle && r->cpu_idle > 0))
 		add_limit(out, "cpu.weight", "cpu.shares", (int64_t)weight);
@@ -113,30 +93,14 @@ static int convert_memory(const struct hull_oci_resources *r, struct hull_cgroup
 	return 0;
 }
 
-static void add_throttle(struct hull_cgroup_settings *out, const char *key, const char *field,
-			 const struct hull_oci_throttle *v, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct hull_cgroup_setting *s = add(out, "io.max", field);
-		s->value = v[i].rate ? hull_asprintf("%" PRId64 ":%" PRId64 " %s=%" PRIu64, v[i].major, v[i].minor,
-						     key, v[i].rate)
-				     : hull_asprintf("%" PRId64 ":%" PRId64 " %s=max", v[i].major, v[i].minor, key);
-		/* The numbers are those of the host's disks. The host throttles; the guest does what it can. */
-		s->optional = true;
-	}
-}
-
+/* Throttles name devices of the host, which applies them. */
 static void convert_io(const struct hull_oci_resources *r, struct hull_cgroup_settings *out)
 {
-	uint64_t weight = r->has_blkio_weight ? hull_cgroup_blkio_to_io_weight(r->blkio_weight) : 0;
+	uint64_t weight = r->has_blkio_weight ? hull_oci_blkio_to_io_weight(r->blkio_weight) : 0;
 	if (weight) {
 		add_limit(out, "io.weight", "blockIO.weight", (int64_t)weight);
 		out->v[out->n - 1].optional = true;
 	}
-	add_throttle(out, "rbps", "blockIO.throttleReadBpsDevice", r->read_bps, r->n_read_bps);
-	add_throttle(out, "wbps", "blockIO.throttleWriteBpsDevice", r->write_bps, r->n_write_bps);
-	add_throttle(out, "riops", "blockIO.throttleReadIOPSDevice", r->read_iops, r->n_read_iops);
-	add_throttle(out, "wiops", "blockIO.throttleWriteIOPSDevice", r->write_iops, r->n_write_iops);
 }
 
 static int convert_others(const struct hull_oci_resources *r, struct hull_cgroup_settings *out, struct hull_error *err)

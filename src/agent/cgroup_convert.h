@@ -18,12 +18,6 @@ struct hull_cgroup_settings {
 	size_t n;
 };
 
-/* Source: crun and runc, shares to weight: [2, 262144] to [1, 10000]. 0 stays 0: not set. */
-uint64_t hull_cgroup_shares_to_weight(uint64_t shares);
-
-/* Source: runc, blkio weight [10, 1000] to io.weight [1, 10000]. 0 stays 0. */
-uint64_t hull_cgroup_blkio_to_io_weight(uint64_t weight);
-
 /*
  * memory.swap.max from memory+swap and memory. Returns 1 with *ret (-1: max), 0 when there is nothing to write,
  * -EINVAL with err set. Source: runc, ConvertMemorySwapToCgroupV2Value().

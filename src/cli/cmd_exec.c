@@ -20,6 +20,7 @@
 #include "cli/lend.h"
 #include "cli/session.h"
 #include "oci/spec.h"
+#include "pod/group.h"
 #include "pod/state.h"
 
 #define EXEC_TIMEOUT_MS 60000
@@ -164,6 +165,8 @@ static int start_detached(struct exec *x, struct hull_error *err)
 	struct hull_standin standin = HULL_STANDIN_INIT;
 	_cleanup_free_ char *title = hull_asprintf("%s exec %s", x->id, x->process->args.v[0]);
 	int r = hull_launch_standin(x->sockets[1], x->terminal, title, NULL, NULL, &standin, err);
+	if (r == 0)
+		r = hull_group_add(x->state, standin.pid, err);
 	if (r == 0)
 		r = hull_launch_release(&standin, err);
 	if (r < 0) {

@@ -24,6 +24,7 @@
 #include "cli/lend.h"
 #include "net/netns.h"
 #include "pod/config.h"
+#include "pod/group.h"
 #include "pod/join.h"
 #include "pod/network.h"
 #include "pod/paths.h"
@@ -345,6 +346,9 @@ static int reach_supervisor(struct creation *c, struct hull_error *err)
 		else
 			r = hull_client_from_fd(fd, &c->client, err);
 	}
+	/* Before it starts anything: what it starts follows it. */
+	if (r == 0)
+		r = hull_group_add(c->state, pid, err);
 	flock(c->dirfd, LOCK_UN);
 	return r;
 }
@@ -371,9 +375,10 @@ static int start_standin(struct creation *c, struct hull_error *err)
 	int r = hull_mirror_prepare(&c->bundle, c->netns, &c->mirror, err);
 	if (r == 0)
 		r = hull_launch_standin(c->sockets[1], c->terminal, title, c->mirror, &inside, &c->standin, err);
-	if (r == 0 && !c->options->foreground)
-		c->standin_pid = c->standin.pid;
-	return r;
+	if (r < 0 || c->options->foreground)
+		return r;
+	c->standin_pid = c->standin.pid;
+	return hull_group_add(c->state, c->standin_pid, err);
 }
 
 /* A supervisor that could not even begin has said why in its log. */
@@ -504,6 +509,9 @@ static int create_steps(struct creation *c, struct hull_error *err)
 		return r;
 	c->state = first_state(c);
 	r = make_dir(c, err);
+	if (r < 0)
+		return r;
+	r = hull_group_begin(c->state, c->dirfd, c->bundle.spec, c->role, err);
 	if (r < 0)
 		return r;
 	r = reach_supervisor(c, err);

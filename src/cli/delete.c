@@ -14,6 +14,7 @@
 #include "cli/hooks.h"
 #include "net/net.h"
 #include "net/netns.h"
+#include "pod/group.h"
 #include "pod/paths.h"
 #include "pod/state.h"
 
@@ -114,36 +115,13 @@ static int end_container(const struct hull_cli *cli, const struct hull_state *st
 }
 
 /* What a pod that was killed could not take away from an engine's namespace; with a namespace of Hull's own it went. */
-static void clean_network(int dirfd)
+static void clean_network(const struct hull_oci_spec *spec)
 {
-	_cleanup_free_ char *text = NULL;
-	struct hull_oci_spec *spec = NULL;
 	struct hull_error err = HULL_ERROR_INIT;
-	size_t len;
-	if (hull_file_read(dirfd, "config.json", HULL_OCI_CONFIG_MAX_BYTES, &text, &len) < 0 ||
-	    hull_oci_spec_parse(text, len, &spec, &err) < 0)
-		return;
 	const char *path = spec->namespaces[HULL_NS_NETWORK].path;
 	_cleanup_close_ int fd = path ? hull_netns_open(path, &err) : -1;
 	if (fd >= 0 && hull_netns_check_foreign(fd, &err) == 0 && hull_net_clean(fd, &err) < 0)
 		hull_log_info("clean %s: %s", path, err.message);
-	hull_oci_spec_free(spec);
-}
-
-static void run_poststop_hooks(int dirfd, const struct hull_state *state)
-{
-	_cleanup_free_ char *text = NULL;
-	struct hull_oci_spec *spec = NULL;
-	struct hull_error err = HULL_ERROR_INIT;
-	size_t len;
-	if (hull_file_read(dirfd, "config.json", HULL_OCI_CONFIG_MAX_BYTES, &text, &len) < 0)
-		return;
-	/* The specification asks to log and go on. */
-	if (hull_oci_spec_parse(text, len, &spec, &err) < 0)
-		hull_log_warning("%s", err.message);
-	else
-		hull_hooks_run_each(&spec->poststop, "poststop", state, HULL_STATUS_STOPPED, state->bundle);
-	hull_oci_spec_free(spec);
 }
 
 static int remove_dirs(const struct hull_cli *cli, const char *id, const char *container_dir, struct hull_error *err)
@@ -162,15 +140,6 @@ static int remove_dirs(const struct hull_cli *cli, const char *id, const char *c
 	return r < 0 ? hull_error_errno(err, r, "remove %s", passing) : 0;
 }
 
-/* Whether the container may go without --force. Source: runc deletes created containers too. */
-static int check_deletable(const struct hull_state *state, struct hull_error *err)
-{
-	enum hull_status status = hull_state_effective(state);
-	if (status == HULL_STATUS_STOPPED || status == HULL_STATUS_CREATED)
-		return 0;
-	return hull_error_set(err, EBUSY, "cannot delete container %s that is not stopped: %s", state->id, hull_status_name(status));
-}
-
 /* A supervisor of which state.json knows nothing: its creator died before it could take the container on. */
 static void end_unknown_supervisor(const struct hull_cli *cli, const char *pod_id)
 {
@@ -182,17 +151,77 @@ static void end_unknown_supervisor(const struct hull_cli *cli, const char *pod_i
 		end_process(&ref, 0);
 }
 
+/* The container's configuration, or NULL when it cannot be read any more. */
+static struct hull_oci_spec *read_spec(int dirfd)
+{
+	_cleanup_free_ char *text = NULL;
+	struct hull_oci_spec *spec = NULL;
+	struct hull_error err = HULL_ERROR_INIT;
+	size_t len;
+	if (hull_file_read(dirfd, "config.json", HULL_OCI_CONFIG_MAX_BYTES, &text, &len) < 0)
+		return NULL;
+	if (hull_oci_spec_parse(text, len, &spec, &err) < 0)
+		hull_log_warning("%s", err.message);
+	return spec;
+}
+
+/* With `force` a group that somebody else put a process into stays, and the container goes. Without it the user decides. */
+static int remove_group(const struct hull_state *state, const char *id, const struct hull_oci_spec *spec, bool force,
+			struct hull_error *err)
+{
+	int r = hull_group_end(state, id, spec, err);
+	if (r < 0 && force) {
+		hull_log_warning("%s", err->message);
+		hull_error_clear(err);
+		return 0;
+	}
+	return r;
+}
+
+/* Its processes are gone: its group and its name follow. The hooks' failures are logged, as the specification asks. */
+static int remove_rest(const struct hull_cli *cli, const struct hull_state *state, bool force, int dirfd, const char *path,
+		       struct hull_error *err)
+{
+	struct hull_oci_spec *spec = read_spec(dirfd);
+	if (spec && strcmp(state->pod_id, state->id) == 0)
+		clean_network(spec);
+	int r = remove_group(state, state->id, spec, force, err);
+	if (r == 0) {
+		if (spec)
+			hull_hooks_run_each(&spec->poststop, "poststop", state, HULL_STATUS_STOPPED, state->bundle);
+		r = remove_dirs(cli, state->id, path, err);
+	}
+	hull_oci_spec_free(spec);
+	return r;
+}
+
+/* Nobody knows any more who belongs to it. */
+static int remove_damaged(const struct hull_cli *cli, const char *id, int dirfd, const char *path, struct hull_error *err)
+{
+	struct hull_oci_spec *spec = read_spec(dirfd);
+	hull_error_clear(err);
+	end_unknown_supervisor(cli, id);
+	int r = remove_group(NULL, id, spec, true, err);
+	hull_oci_spec_free(spec);
+	return r < 0 ? r : remove_dirs(cli, id, path, err);
+}
+
+/* Whether the container may go without --force. Source: runc deletes created containers too. */
+static int check_deletable(const struct hull_state *state, struct hull_error *err)
+{
+	enum hull_status status = hull_state_effective(state);
+	if (status == HULL_STATUS_STOPPED || status == HULL_STATUS_CREATED)
+		return 0;
+	return hull_error_set(err, EBUSY, "cannot delete container %s that is not stopped: %s", state->id, hull_status_name(status));
+}
+
 static int delete_locked(const struct hull_cli *cli, const char *id, bool force, int dirfd, const char *path,
 			 struct hull_error *err)
 {
 	struct hull_state *state = NULL;
 	int r = hull_state_read(dirfd, &state, err);
 	if (r < 0) {
-		if (!force)
-			return r;
-		hull_error_clear(err);
-		end_unknown_supervisor(cli, id);
-		return remove_dirs(cli, id, path, err);
+		return force ? remove_damaged(cli, id, dirfd, path, err) : r;
 	}
 	r = force ? 0 : check_deletable(state, err);
 	if (r == 0 && end_container(cli, state) < 0)
@@ -200,12 +229,8 @@ static int delete_locked(const struct hull_cli *cli, const char *id, bool force,
 				   state->pod_id, state->pod_id);
 	if (r == 0 && state->supervisor.pid == 0 && strcmp(state->pod_id, id) == 0)
 		end_unknown_supervisor(cli, id);
-	if (r == 0) {
-		if (strcmp(state->pod_id, id) == 0)
-			clean_network(dirfd);
-		run_poststop_hooks(dirfd, state);
-		r = remove_dirs(cli, id, path, err);
-	}
+	if (r == 0)
+		r = remove_rest(cli, state, force, dirfd, path, err);
 	hull_state_free(state);
 	return r;
 }

@@ -255,6 +255,10 @@ static void on_created(void *data, const struct hull_rpc_status *status, const P
 	}
 	c->in_guest = true;
 	c->guest_pid = ((const Hull__Agent__V1__ProcessStarted *)response)->guest_pid;
+	if (hull_container_limit_host_first(c, &err) < 0) {
+		hull_container_fail(c, &err);
+		return;
+	}
 	/* Its program must find the network complete. A member's pod has had it for long. */
 	if (c->pod->network && c->role != HULL_ROLE_MEMBER) {
 		c->network_pending = true;

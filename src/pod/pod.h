@@ -164,6 +164,22 @@ void hull_container_remove(struct hull_container *c);
 void hull_container_forget_exec(struct hull_container *c, struct hull_process *p);
 struct hull_process *hull_container_process(struct hull_container *c, const char *exec_id);
 
+/* ---- hostlimits.c */
+
+/* The limits of `resources` that act on the host, for the processes of the pod's VM. Nothing for a member of a pod. */
+int hull_container_limit_host(struct hull_container *c, const struct hull_oci_resources *resources, struct hull_error *err);
+/* Those of the container's configuration. After the boot, which is not what the limits are for. */
+int hull_container_limit_host_first(struct hull_container *c, struct hull_error *err);
+
+/* ---- oomfile.c */
+
+/*
+ * The guest's out-of-memory killer ended the container: leaves the file `oom` in its bundle, as conmon does, which watches a control group of
+ * the host and cannot see that. Podman and CRI-O look for it. Other parents of a stand-in do not get one.
+ * Source: conmon, cgroup.c, write_oom_files(); podman, libpod, Container.handleExitFile().
+ */
+void hull_container_tell_oom(struct hull_container *c);
+
 /* ---- process.c */
 
 /* Takes over what is in `fds` and the stand-in's socket. */

@@ -75,6 +75,9 @@ static void tell_standin(struct hull_process *p)
 {
 	if (p->standin_fd < 0)
 		return;
+	if (p->exit.oom_killed && p->exec_id[0] == '\0')
+		/* Before its parent hears of the end. */
+		hull_container_tell_oom(p->container);
 	struct hull_standin_message m = { .type = HULL_STANDIN_EXITED, .a = p->exit.code, .b = p->exit.signal };
 	(void)!send(p->standin_fd, &m, sizeof(m), MSG_NOSIGNAL | MSG_DONTWAIT);
 	stop_watching_standin(p);

@@ -47,6 +47,7 @@ struct forwarded {
 	char *container_id;
 	char *exec_id;
 	enum hull_status then;         /* the container's status after success, for calls that change it */
+	struct hull_oci_resources *resources;  /* of an update */
 };
 
 static struct forwarded *forward(struct hull_pod *pod, struct hull_rpc_request *request, const char *id)
@@ -62,6 +63,7 @@ static void forwarded_freep(struct forwarded **f)
 {
 	free((*f)->container_id);
 	free((*f)->exec_id);
+	hull_oci_resources_free((*f)->resources);
 	free(*f);
 }
 
@@ -369,10 +371,14 @@ static void handle_inspect(struct hull_rpc_request *request, const ProtobufCMess
 static void on_updated(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
 {
 	_cleanup_(forwarded_freep) struct forwarded *f = data;
+	struct hull_container *c = hull_pod_find(f->pod, f->container_id);
 	Hull__Pod__V1__Empty done = HULL__POD__V1__EMPTY__INIT;
+	struct hull_error err = HULL_ERROR_INIT;
 	(void)response;
 	if (status->code != HULL_RPC_OK)
 		hull_rpc_fail(f->request, status->code, "%s", status->message);
+	else if (c && hull_container_limit_host(c, f->resources, &err) < 0)
+		hull_rpc_fail_error(f->request, &err);
 	else
 		hull_rpc_reply(f->request, &done.base);
 }
@@ -380,7 +386,8 @@ static void on_updated(void *data, const struct hull_rpc_status *status, const P
 /* An update waits for a VM that has room for it. */
 struct update {
 	struct hull_rpc_request *request;
-	uint8_t *resources;
+	struct hull_oci_resources *resources;
+	uint8_t *json;
 	size_t len;
 };
 
@@ -393,11 +400,14 @@ static void on_update_fits(void *data, struct hull_container *c, const struct hu
 	} else {
 		Hull__Agent__V1__UpdateRequest a = HULL__AGENT__V1__UPDATE_REQUEST__INIT;
 		a.container_id = c->id;
-		a.resources_json = (ProtobufCBinaryData){ .len = u->len, .data = u->resources };
+		a.resources_json = (ProtobufCBinaryData){ .len = u->len, .data = u->json };
+		struct forwarded *f = forward(c->pod, u->request, c->id);
+		f->resources = TAKE_PTR(u->resources);
 		hull_rpc_call(hull_vm_agent(c->pod->vm), "hull.agent.v1.Agent", "UpdateContainer", &a.base,
-			      &hull__agent__v1__empty__descriptor, AGENT_TIMEOUT_MS, NULL, 0, on_updated, forward(c->pod, u->request, c->id));
+			      &hull__agent__v1__empty__descriptor, AGENT_TIMEOUT_MS, NULL, 0, on_updated, f);
 	}
-	free(u->resources);
+	hull_oci_resources_free(u->resources);
+	free(u->json);
 	free(u);
 }
 
@@ -430,9 +440,9 @@ static void handle_update(struct hull_rpc_request *request, const ProtobufCMessa
 	} else {
 		struct update *u = hull_new(struct update, 1);
 		struct hull_demand demand = c->demand;
-		*u = (struct update){ .request = request, .resources = hull_memdup(m->resources_json.data, m->resources_json.len),
-				      .len = m->resources_json.len };
 		hull_demand_update(&demand, resources);
+		*u = (struct update){ .request = request, .resources = TAKE_PTR(resources),
+				      .json = hull_memdup(m->resources_json.data, m->resources_json.len), .len = m->resources_json.len };
 		hull_pod_fit(c, &demand, on_update_fits, u);
 	}
 	hull_oci_resources_free(resources);

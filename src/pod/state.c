@@ -57,6 +57,24 @@ static void add_procref(json_object *obj, const char *key, const struct hull_pro
 	json_object_object_add(obj, key, o);
 }
 
+/* Source: the fields of struct hull_hostgroup. */
+static void add_group(json_object *obj, const struct hull_hostgroup *group)
+{
+	if (group->n == 0)
+		return;
+	json_object *g = json_object_new_object(), *dirs = json_object_new_array();
+	for (size_t i = 0; i < group->n; i++) {
+		json_object *d = json_object_new_object();
+		add_string(d, "controllers", group->v[i].controllers);
+		add_string(d, "mount", group->v[i].mount);
+		add_string(d, "path", group->v[i].path);
+		json_object_array_add(dirs, d);
+	}
+	json_object_object_add(g, "version", json_object_new_int(group->unified ? 2 : 1));
+	json_object_object_add(g, "directories", dirs);
+	json_object_object_add(obj, "cgroup", g);
+}
+
 static json_object *to_json(const struct hull_state *s)
 {
 	json_object *obj = json_object_new_object();
@@ -74,6 +92,7 @@ static json_object *to_json(const struct hull_state *s)
 	add_procref(obj, "supervisor", &s->supervisor);
 	if (s->keeps_serving)
 		json_object_object_add(obj, "keepsServing", json_object_new_boolean(true));
+	add_group(obj, &s->group);
 	if (s->annotations_json)
 		json_object_object_add(obj, "annotations", json_tokener_parse(s->annotations_json));
 	if (s->has_exit) {
@@ -119,6 +138,28 @@ static void take_procref(json_object *obj, const char *key, struct hull_procref 
 		ref->start_ticks = json_object_get_uint64(v);
 }
 
+static int take_group(json_object *obj, struct hull_hostgroup *group)
+{
+	json_object *g, *dirs;
+	if (!json_object_object_get_ex(obj, "cgroup", &g))
+		return 0;
+	if (!json_object_object_get_ex(g, "directories", &dirs) || !json_object_is_type(dirs, json_type_array))
+		return -EBADMSG;
+	group->unified = take_int(g, "version") == 2;
+	group->v = hull_new(struct hull_hostgroup_dir, json_object_array_length(dirs));
+	for (size_t i = 0; i < json_object_array_length(dirs); i++) {
+		json_object *d = json_object_array_get_idx(dirs, i);
+		struct hull_hostgroup_dir *dir = &group->v[group->n++];
+		dir->controllers = take_string(d, "controllers");
+		dir->mount = take_string(d, "mount");
+		dir->path = take_string(d, "path");
+		/* Its path goes on behind the mount's. */
+		if (!dir->controllers || !dir->mount || !dir->path || strncmp(dir->path, dir->mount, strlen(dir->mount)) != 0)
+			return -EBADMSG;
+	}
+	return 0;
+}
+
 static int from_json(json_object *obj, struct hull_state *s)
 {
 	json_object *v;
@@ -136,6 +177,8 @@ static int from_json(json_object *obj, struct hull_state *s)
 	if (hull_status_parse(status, &s->status) < 0)
 		return -EBADMSG;
 
+	if (take_group(obj, &s->group) < 0)
+		return -EBADMSG;
 	take_procref(obj, "standIn", &s->standin);
 	take_procref(obj, "creator", &s->creator);
 	take_procref(obj, "supervisor", &s->supervisor);
@@ -195,6 +238,7 @@ void hull_state_free(struct hull_state *s)
 	free(s->created);
 	free(s->annotations_json);
 	free(s->lost);
+	hull_hostgroup_clear(&s->group);
 	free(s);
 }
 

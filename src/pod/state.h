@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/process.h"
+#include "resources/hostgroup.h"
 
 enum hull_status {
 	HULL_STATUS_CREATING,
@@ -42,6 +43,7 @@ struct hull_state {
 	int exit_code, exit_signal;
 	bool oom_killed;
 	char *lost;                    /* why the container ended with its VM, or NULL */
+	struct hull_hostgroup group;   /* on the host; n = 0: none */
 };
 
 const char *hull_status_name(enum hull_status status);

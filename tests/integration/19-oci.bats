@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What docs/oci.md says of config.json and no other file of tests shows: hooks on either side of the VM's border.
 
+bats_require_minimum_version 1.5.0
 load lib.bash
 load runc.bash
 setup() { setup_hull; }
@@ -121,4 +122,134 @@ data" ]
 	[ "$(order)" = "second poststop " ]
 	run hull state "$ID"
 	[[ "$output" == *"does not exist"* ]]
+}
+
+# ---- the control group on the host
+
+# The group of that path in the controller's hierarchy, or in the only one: group CONTROLLER PATH
+group() {
+	[ ! -d "/sys/fs/cgroup/$1" ] || { echo "/sys/fs/cgroup/$1$2"; return; }
+	echo "/sys/fs/cgroup$2"
+}
+
+groups_left() {
+	find /sys/fs/cgroup -path "*$1*" -print -quit | grep -q .
+}
+
+# in_group PID PATH
+in_group() {
+	grep -Eq "^[0-9]+:(memory)?:$2\$" "/proc/$1/cgroup"
+}
+
+@test "cgroupsPath: the VM's processes and the stand-in are in it, and it goes with the container" {
+	local top="/hull-bats-$$" path
+	path=$top/pod/$ID
+	config '.linux.cgroupsPath = $p' --arg p "$path"
+	start_sleeper
+	for who in standIn supervisor; do in_group "$(pid_of "$ID" ".$who")" "$path"; done
+	for who in vmmPid virtiofsdPid; do in_group "$(hull pod inspect "$ID" | jq ".$who")" "$path"; done
+	[ "$(wc -l <"$(group memory "$path")/cgroup.procs")" -ge 5 ]
+	hull exec -d --pid-file "$WORK/exec.pid" "$ID" sleep 100
+	in_group "$(cat "$WORK/exec.pid")" "$path"
+	hull delete --force "$ID"
+	run ! groups_left "$top"
+
+	# All of it killed at once, so that nobody can clean up but delete.
+	start_sleeper
+	xargs kill -9 <"$(group memory "$path")/cgroup.procs"
+	eventually 5 is_status "$ID" stopped
+	groups_left "$path"
+	hull delete "$ID"
+	run ! groups_left "$top"
+
+	# A creation that fails leaves none.
+	args /no/such/program
+	run ! hull create --bundle "$BUNDLE" "$ID"
+	run ! groups_left "$top"
+}
+
+@test "cgroupsPath: what Hull did not make stays; a relative path and none; a root is refused" {
+	local top="/hull-bats-$$" dirs=() dir
+	for dir in $(find /sys/fs/cgroup -maxdepth 2 -name cgroup.procs -printf '%h\n'); do
+		dirs+=("$dir$top")
+	done
+	mkdir "${dirs[@]}"
+	config '.linux.cgroupsPath = $p' --arg p "$top"
+	args true
+	run -0 hull run --bundle "$BUNDLE" "$ID"
+	rmdir "${dirs[@]}"
+
+	config '.linux.cgroupsPath = $p' --arg p "hull-bats-$$/$ID"
+	start_sleeper
+	grep -Eq ":(memory)?:.*/hull-bats-$$/$ID\$" "/proc/$(pid_of "$ID" .standIn)/cgroup"
+	hull delete --force "$ID"
+	config 'del(.linux.cgroupsPath)'
+	start_sleeper
+	grep -Eq ":(memory)?:.*/hull-$ID\$" "/proc/$(pid_of "$ID" .standIn)/cgroup"
+	hull delete --force "$ID"
+	run ! groups_left "hull-bats-$$"
+	run ! groups_left "hull-$ID"
+
+	config '.linux.cgroupsPath = "/x/.."'
+	run ! hull create --bundle "$BUNDLE" "$ID"
+	[[ "$output" == *"linux.cgroupsPath"*"names a root"* ]]
+}
+
+@test "cgroupsPath: limits are the VM's and its own work's, and update carries over" {
+	local path="/hull-bats-$$/$ID" v1=
+	[ ! -d /sys/fs/cgroup/memory ] || v1=1
+	value() { cat "$(group "$1" "$path")/$2"; }
+	config '.linux.cgroupsPath = $p | .linux.resources |= . + {memory: {limit: 67108864}, cpu: {shares: 512, quota: 20000}, pids: {limit: 30}}' --arg p "$path"
+	start_sleeper
+	vm=$(hull pod inspect "$ID" | jq .memoryBytes)
+	[ "$(value memory "$([ -n "$v1" ] && echo memory.limit_in_bytes || echo memory.max)")" -ge $((vm + (128 << 20))) ]
+	[ "$(value pids pids.max)" -eq 542 ]
+	if [ -n "$v1" ]; then
+		[ "$(value cpu cpu.shares) $(value cpu cpu.cfs_quota_us)" = "512 45000" ]
+	else
+		[ "$(value cpu cpu.weight) $(value cpu cpu.max)" = "20 45000 100000" ]
+	fi
+	# The container has its own limits, in the guest.
+	[ "$(hull exec "$ID" sh -c 'cd /sys/fs/cgroup; cat memory.max pids.max cpu.max' | tr '\n' ' ')" = "67108864 30 20000 100000 " ]
+	hull update --pids-limit 40 --cpu-quota 50000 "$ID"
+	[ "$(value pids pids.max)" -eq 552 ]
+	[ "$(value cpu "$([ -n "$v1" ] && echo cpu.cfs_quota_us || echo cpu.max)" | cut -d' ' -f1)" = 75000 ]
+}
+
+@test "cgroupsPath: a member of a pod has its stand-in there, and no limit that only the pod can keep" {
+	local top="/hull-bats-$$"
+	config '.linux.cgroupsPath = $p + "/pause" | .annotations = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": $id}' --arg p "$top" --arg id "$ID"
+	start_sleeper
+	config '.linux.cgroupsPath = $p + "/member" | .annotations["io.kubernetes.cri.container-type"] = "container" | .linux.resources.memory = {limit: 33554432}' --arg p "$top"
+	start_sleeper "$ID-m"
+	[ "$(cat "$(group memory "$top/member")/cgroup.procs")" = "$(pid_of "$ID-m" .standIn)" ]
+	[ "$(wc -l <"$(group memory "$top/pause")/cgroup.procs")" -ge 5 ]
+	hull delete --force "$ID-m"
+	run ! groups_left "$top/member"
+
+	config '.linux.resources.blockIO = {throttleReadBpsDevice: [{major: 8, minor: 0, rate: 1000}]}'
+	run ! hull create --bundle "$BUNDLE" "$ID-m"
+	[[ "$output" == *"linux.resources.blockIO.throttleReadBpsDevice: not supported for a container that joins a pod"* ]]
+	hull delete --force "$ID"
+	run ! groups_left "$top"
+}
+
+@test "blockIO: a throttle of a host's disk acts on what the container reads from it" {
+	local disk
+	disk=$(stat -c %Hd:%Ld "$BUNDLE")
+	[ -e "/sys/dev/block/$disk" ] || skip "the bundle is not on a disk"
+	[ -e /sys/fs/cgroup/blkio ] || grep -qw io /sys/fs/cgroup/cgroup.controllers || skip "no such controller"
+	dd if=/dev/urandom of="$BUNDLE/rootfs/big" bs=1M count=4 status=none
+	sync
+	dd if="$BUNDLE/rootfs/big" iflag=nocache count=0 status=none
+	config '.linux.resources.blockIO = {throttleReadBpsDevice: [{major: $m, minor: $n, rate: 1048576}]}' \
+		--argjson m "${disk%:*}" --argjson n "${disk#*:}"
+	args sh -c 'read a b </proc/uptime; cat /big >/dev/null; read c d </proc/uptime; echo $((${c%.*} - ${a%.*}))'
+	run -0 hull run --bundle "$BUNDLE" "$ID"
+	[ "$output" -ge 2 ]
+
+	# A device that the host does not have is an error by name.
+	config '.linux.resources.blockIO.throttleReadBpsDevice[0] |= (.major = 8 | .minor = 65535)'
+	run ! hull create --bundle "$BUNDLE" "$ID"
+	[[ "$output" == *"linux.resources.blockIO.throttleReadBpsDevice: write"*"No such device"* ]]
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "agent/cgroup_convert.h"
+#include "oci/cgroup_values.h"
 
 static const char *value_of(const struct hull_cgroup_settings *settings, const char *file)
 {
@@ -35,14 +36,14 @@ static void expect(const struct hull_oci_resources *r, const char *file, const c
 
 static void weights_cover_their_ranges(void **state)
 {
-	assert_int_equal(hull_cgroup_shares_to_weight(0), 0);
-	assert_int_equal(hull_cgroup_shares_to_weight(2), 1);
-	assert_int_equal(hull_cgroup_shares_to_weight(1024), 39);
-	assert_int_equal(hull_cgroup_shares_to_weight(262144), 10000);
-	assert_int_equal(hull_cgroup_shares_to_weight(UINT64_MAX), 10000);
-	assert_int_equal(hull_cgroup_blkio_to_io_weight(0), 0);
-	assert_int_equal(hull_cgroup_blkio_to_io_weight(10), 1);
-	assert_int_equal(hull_cgroup_blkio_to_io_weight(1000), 10000);
+	assert_int_equal(hull_oci_shares_to_weight(0), 0);
+	assert_int_equal(hull_oci_shares_to_weight(2), 1);
+	assert_int_equal(hull_oci_shares_to_weight(1024), 39);
+	assert_int_equal(hull_oci_shares_to_weight(262144), 10000);
+	assert_int_equal(hull_oci_shares_to_weight(UINT64_MAX), 10000);
+	assert_int_equal(hull_oci_blkio_to_io_weight(0), 0);
+	assert_int_equal(hull_oci_blkio_to_io_weight(10), 1);
+	assert_int_equal(hull_oci_blkio_to_io_weight(1000), 10000);
 }
 
 static void swap_is_what_exceeds_memory(void **state)
@@ -114,12 +115,12 @@ static void memory_limits(void **state)
 	expect(&r, "memory.swap.max", "max");
 }
 
-static void throttles_and_huge_pages(void **state)
+static void throttles_are_the_hosts_and_huge_pages_the_guests(void **state)
 {
 	struct hull_oci_throttle read_bps = { 8, 16, 1000 };
 	struct hull_oci_hugepage_limit huge = { .page_size = (char *)"2MB", .limit = 4096 };
 	const struct hull_oci_resources r = { .read_bps = &read_bps, .n_read_bps = 1, .hugepages = &huge, .n_hugepages = 1 };
-	expect(&r, "io.max", "8:16 rbps=1000");
+	expect(&r, "io.max", NULL);
 	expect(&r, "hugetlb.2MB.max", "4096");
 }
 
@@ -148,7 +149,7 @@ int main(void)
 		cmocka_unit_test(cpu_quota_and_period),
 		cmocka_unit_test(an_idle_group_has_no_weight),
 		cmocka_unit_test(memory_limits),
-		cmocka_unit_test(throttles_and_huge_pages),
+		cmocka_unit_test(throttles_are_the_hosts_and_huge_pages_the_guests),
 		cmocka_unit_test(unified_names_are_files_of_the_group),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
