@@ -17,6 +17,7 @@ struct hull_cli {
 	enum hull_log_level log_level;
 	bool debug;
 	bool quiet;                    /* errors go to the log only */
+	bool systemd_cgroup;           /* cgroupsPath is systemd's */
 	int log_fd;                    /* of `log`, or -1 */
 };
 

@@ -511,7 +511,7 @@ static int create_steps(struct creation *c, struct hull_error *err)
 	r = make_dir(c, err);
 	if (r < 0)
 		return r;
-	r = hull_group_begin(c->state, c->dirfd, c->bundle.spec, c->role, err);
+	r = hull_group_begin(c->state, c->dirfd, c->bundle.spec, c->role, c->cli->systemd_cgroup, err);
 	if (r < 0)
 		return r;
 	r = reach_supervisor(c, err);

@@ -132,7 +132,7 @@ int main(int argc, char **argv)
 		{ "log-format", 0, HULL_OPTION_STRING, &g.log_format, "FORMAT", "text (default) or json" },
 		{ "log-level", 0, HULL_OPTION_STRING, &g.log_level, "LEVEL", "error, warning (default), info or debug" },
 		{ "debug", 0, HULL_OPTION_FLAG, &g.debug, NULL, "same as --log-level debug; also logs the guest's console" },
-		{ "cgroup-manager", 0, HULL_OPTION_STRING, &g.cgroup_manager, "NAME", "cgroupfs or systemd (limits act in the guest)" },
+		{ "cgroup-manager", 0, HULL_OPTION_STRING, &g.cgroup_manager, "NAME", "cgroupfs (default) or systemd: how cgroupsPath is written" },
 		{ "systemd-cgroup", 0, HULL_OPTION_FLAG, &g.systemd_cgroup, NULL, "same as --cgroup-manager systemd" },
 		{ "rootless", 0, HULL_OPTION_STRING, &g.rootless, "BOOL", "false or auto; Hull needs root" },
 		{ "version", 'v', HULL_OPTION_FLAG, &g.version, NULL, "print versions" },
@@ -165,6 +165,7 @@ int main(int argc, char **argv)
 		return HULL_EXIT_FAILURE;
 	}
 	cli.root = g.root;
+	cli.systemd_cgroup = g.systemd_cgroup || strcmp(g.cgroup_manager, "systemd") == 0;
 	if (g.version)
 		return hull_cmd_version(&cli, 1, argv, &err);
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pod/group.h"
 
+#include <string.h>
+
+#include "base/cleanup.h"
 #include "base/log.h"
 
 int hull_group_check_member(const struct hull_oci_resources *r, struct hull_error *err)
@@ -16,7 +19,14 @@ int hull_group_check_member(const struct hull_oci_resources *r, struct hull_erro
 	return 0;
 }
 
-int hull_group_begin(struct hull_state *state, int container_dirfd, const struct hull_oci_spec *spec, enum hull_role role,
+static int plan(const char *cgroups_path, const char *id, bool systemd, struct hull_hostgroup *ret, struct hull_error *err)
+{
+	_cleanup_free_ char *path = NULL;
+	int r = systemd ? hull_hostgroup_systemd_path(cgroups_path, id, &path, err) : 0;
+	return r < 0 ? r : hull_hostgroup_plan(systemd ? path : cgroups_path, id, ret, err);
+}
+
+int hull_group_begin(struct hull_state *state, int container_dirfd, const struct hull_oci_spec *spec, enum hull_role role, bool systemd,
 		     struct hull_error *err)
 {
 	struct hull_error cause = HULL_ERROR_INIT;
@@ -24,7 +34,9 @@ int hull_group_begin(struct hull_state *state, int container_dirfd, const struct
 	int r = member && spec->has_resources ? hull_group_check_member(&spec->resources, err) : 0;
 	if (r < 0)
 		return hull_error_wrap(err, "config.json");
-	r = hull_hostgroup_plan(spec->cgroups_path, state->id, &state->group, &cause);
+	if (systemd && !hull_hostgroup_systemd_runs())
+		return hull_error_set(err, ENOTSUP, "systemd not running on this host, cannot use systemd cgroups manager");
+	r = plan(spec->cgroups_path, state->id, systemd, &state->group, &cause);
 	if (r == 0) {
 		r = hull_state_write(container_dirfd, state, err);
 		if (r < 0)
@@ -50,7 +62,8 @@ int hull_group_end(const struct hull_state *state, const char *id, const struct 
 	struct hull_hostgroup group;
 	if (state)
 		return hull_hostgroup_remove(&state->group, err);
-	if (!spec || hull_hostgroup_plan(spec->cgroups_path, id, &group, NULL) < 0)
+	/* No path for the other manager has colons. */
+	if (!spec || plan(spec->cgroups_path, id, spec->cgroups_path && strchr(spec->cgroups_path, ':'), &group, NULL) < 0)
 		return 0;
 	int r = hull_hostgroup_remove(&group, err);
 	hull_hostgroup_clear(&group);

@@ -7,10 +7,10 @@
 #include "pod/state.h"
 
 /*
- * Makes the group, after state.json names it: whoever deletes the container finds it. Without a limit that the host has to keep, a host
+ * Makes the group (`systemd`: cgroupsPath names a scope of systemd's), after state.json names it: whoever deletes the container finds it. Without a limit that the host has to keep, a host
  * where no group can be made is no error; then state->group is empty. A limit that cannot act for a member of a pod is one.
  */
-int hull_group_begin(struct hull_state *state, int container_dirfd, const struct hull_oci_spec *spec, enum hull_role role,
+int hull_group_begin(struct hull_state *state, int container_dirfd, const struct hull_oci_spec *spec, enum hull_role role, bool systemd,
 		     struct hull_error *err);
 
 /*

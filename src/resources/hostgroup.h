@@ -41,6 +41,16 @@ struct hull_hostgroup {
 int hull_hostgroup_find(const char *cgroups_path, const char *id, const char *mountinfo, const char *self_cgroup,
 			struct hull_hostgroup *ret, struct hull_error *err);
 
+/* ---- systemd.c */
+
+bool hull_hostgroup_systemd_runs(void);
+
+/*
+ * "slice:prefix:name", as engines write it with --systemd-cgroup, to the absolute path that the scope has: "a-b.slice:x:y" is
+ * "/a.slice/a-b.slice/x-y.scope". NULL or empty: "system.slice:hull:ID". *ret is new memory.
+ */
+int hull_hostgroup_systemd_path(const char *cgroups_path, const char *id, char **ret, struct hull_error *err);
+
 /* ---- hostgroup.c */
 
 /* The same for this process. */

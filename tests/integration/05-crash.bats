@@ -190,10 +190,10 @@ kill_part() {
 		kill -9 $! 2>/dev/null || true
 		wait $! 2>/dev/null || true
 		if [ $((i % 2)) -eq 0 ]; then
-			# On its own: all but the container's directory goes, unless the creation had been done.
+			# On its own: all but the container's directory and cgroup goes, unless the creation had been done.
 			eventually 4 eval '! is_status "$ID" creating 2>/dev/null'
 			if ! is_status "$ID" created 2>/dev/null; then
-				eventually 3 eval '! traces | grep -v "^state"' || { traces; return 1; }
+				eventually 3 eval '! traces | grep -v -e "^state" -e "^path /sys/fs/cgroup/"' || { traces; return 1; }
 			fi
 		fi
 		hull delete --force "$ID"

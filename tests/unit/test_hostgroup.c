@@ -245,6 +245,33 @@ static void what_the_host_lacks_is_named(void **state)
 	assert_string_equal(err.message, "linux.resources.pids.limit: this host has no pids control groups");
 }
 
+static void systemds_form_of_a_path(void **state)
+{
+	static const char *const good[][2] = {
+		{ "system.slice:docker:abc", "/system.slice/docker-abc.scope" },
+		{ "machine-a-b.slice:libpod:x", "/machine.slice/machine-a.slice/machine-a-b.slice/libpod-x.scope" },
+		{ ":cri:x", "/system.slice/cri-x.scope" },
+		{ "-.slice::x", "/x.scope" },
+		{ "a.slice:p:a-x.slice", "/a.slice/a-x.slice" },
+		{ NULL, "/system.slice/hull-web.scope" },
+		{ "", "/system.slice/hull-web.scope" },
+	};
+	static const char *const bad[] = { "/docker/abc", "a.slice:b", "a.slice:b:c:d", "a.slice:b:", "a:b:c", "-a.slice:b:c", "a-.slice:b:c",
+					   "a--b.slice:b:c", "../x.slice:b:c", "a.slice:b:../../c", ".slice:b:c" };
+	struct hull_error err = HULL_ERROR_INIT;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		char *path = NULL;
+		assert_int_equal(hull_hostgroup_systemd_path(good[i][0], "web", &path, &err), 0);
+		assert_string_equal(path, good[i][1]);
+		free(path);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char *path = NULL;
+		assert_int_equal(hull_hostgroup_systemd_path(bad[i], "web", &path, &err), -EINVAL);
+		assert_non_null(strstr(err.message, "linux.cgroupsPath"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +279,7 @@ int main(void)
 		cmocka_unit_test(relative_paths_start_at_the_callers_group),
 		cmocka_unit_test(a_path_does_not_leave_its_hierarchy),
 		cmocka_unit_test(odd_hosts),
+		cmocka_unit_test(systemds_form_of_a_path),
 		cmocka_unit_test(only_what_hull_made_goes),
 		cmocka_unit_test(memory_is_that_of_the_vm),
 		cmocka_unit_test(cpu_leaves_room_for_the_vm),
