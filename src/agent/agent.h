@@ -61,6 +61,8 @@ struct hull_process {
 	int pidfd;
 	bool terminal;
 	struct hull_streams *streams;
+	struct hull_streams **preserved;       /* of the descriptors 3, 4, … */
+	size_t n_preserved;
 
 	/* LAUNCHING and STARTING: the channel, the deadline and the caller who waits. */
 	struct hull_watch *sync;
@@ -112,6 +114,9 @@ struct hull_process *hull_process_find(struct hull_container *container, const c
 /* Adds a process in state LAUNCHING. */
 struct hull_process *hull_process_new(struct hull_container *container, const char *exec_id, bool terminal);
 
+/* It has ended: its streams end with what it left. */
+void hull_process_end_streams(struct hull_process *process);
+
 /* Answers who waits, closes everything, forgets it. Does not kill. */
 void hull_process_free(struct hull_process *process);
 
@@ -139,8 +144,13 @@ struct hull_child;
  * Forks the launcher and follows the process until it runs. `child` is complete but for sync and stdio. `request` is answered with
  * ProcessStarted when a container's first process is set up, or when an exec'ed one runs, or with the error.
  */
-int hull_launch(struct hull_process *process, struct hull_child *child, void (*main)(const struct hull_child *),
-		const bool connected[3], struct hull_rpc_request *request, struct hull_error *err);
+struct hull_launch_streams {
+	bool connected[3];
+	Hull__Agent__V1__Preserved *const *preserved;
+	size_t n_preserved;
+};
+int hull_launch(struct hull_process *process, struct hull_child *child, void (*main)(struct hull_child *),
+		const struct hull_launch_streams *streams, struct hull_rpc_request *request, struct hull_error *err);
 
 /* StartContainer: lets the process go and answers `request` when it executes its program. */
 void hull_launch_release(struct hull_process *process, struct hull_rpc_request *request);

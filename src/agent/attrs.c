@@ -285,7 +285,7 @@ int hull_attrs_apply(const struct hull_attrs *attrs, struct hull_attrs_program *
 		return -err->code;
 
 	/* The image gets none of our descriptors, whatever they were opened with. Its filter may not know the call. */
-	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+	close_range(3 + (unsigned)attrs->n_preserved, ~0U, CLOSE_RANGE_CLOEXEC);
 	bool late = process->no_new_privileges;
 	if (late && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return hull_error_errno(err, errno, "error setting no_new_privs");

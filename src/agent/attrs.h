@@ -17,6 +17,7 @@ struct hull_attrs {
 	bool user_namespace;           /* resource limits were set by the launcher, who could raise them */
 	bool has_personality;
 	unsigned long personality;
+	size_t n_preserved;            /* descriptors from 3 on that the program keeps */
 };
 
 /* The program and its environment, ready for execve(). */

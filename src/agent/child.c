@@ -32,10 +32,50 @@ static int compare_ints(const void *a, const void *b)
 
 static void close_others(const struct hull_child *child)
 {
-	int keep[3 + HULL_NS_COUNT] = { child->sync, child->seccomp_fd, child->target };
+	int keep[3 + HULL_NS_COUNT + HULL_AGENT_PRESERVED_MAX] = { child->sync, child->seccomp_fd, child->target };
+	size_t n = 3 + HULL_NS_COUNT;
 	memcpy(keep + 3, child->join, sizeof(child->join));
-	qsort(keep, HULL_ARRAY_SIZE(keep), sizeof(keep[0]), compare_ints);
-	hull_close_fds_except(3, keep, HULL_ARRAY_SIZE(keep));
+	for (size_t i = 0; i < child->n_preserved; i++)
+		keep[n++] = child->preserved[i];
+	qsort(keep, n, sizeof(keep[0]), compare_ints);
+	hull_close_fds_except(3, keep, (int)n);
+}
+
+/* A descriptor with a number from 3 to `first_free` gets another one. */
+static int move_away(int *fd, int first_free)
+{
+	if (*fd < 3 || *fd >= first_free)
+		return 0;
+	int moved = fcntl(*fd, F_DUPFD_CLOEXEC, first_free);
+	if (moved < 0)
+		return -errno;
+	close(*fd);
+	*fd = moved;
+	return 0;
+}
+
+/* Before anything else is opened: the preserved descriptors get their numbers, and what has one of these moves away. */
+static int place_preserved(struct hull_child *child)
+{
+	int first_free = 3 + (int)child->n_preserved;
+	int r = move_away(&child->sync, first_free);
+	if (r == 0)
+		r = move_away(&child->seccomp_fd, first_free);
+	if (r == 0)
+		r = move_away(&child->target, first_free);
+	for (size_t i = 0; r == 0 && i < HULL_NS_COUNT; i++)
+		r = move_away(&child->join[i], first_free);
+	for (size_t i = 0; r == 0 && i < child->n_preserved; i++)
+		r = move_away(&child->preserved[i], first_free);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < child->n_preserved; i++) {
+		if (dup2(child->preserved[i], 3 + (int)i) < 0)
+			return -errno;
+		close(child->preserved[i]);
+		child->preserved[i] = 3 + (int)i;
+	}
+	return 0;
 }
 
 /*
@@ -48,7 +88,7 @@ static void reset_file_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int hull_child_prologue(const struct hull_child *child, struct hull_error *err)
+int hull_child_prologue(struct hull_child *child, struct hull_error *err)
 {
 	hull_signals_reset();
 	/* What this process has in memory is the agent's: nobody in the container may look at it or at /proc/self/exe. */
@@ -60,12 +100,15 @@ int hull_child_prologue(const struct hull_child *child, struct hull_error *err)
 			return hull_error_errno(err, errno, "connect stdio");
 	}
 	close_others(child);
+	int r = place_preserved(child);
+	if (r < 0)
+		return hull_error_errno(err, r, "connect preserved descriptors");
 	reset_file_limit();
 
 	/* The agent's own score, which is inherited, is the lowest. */
 	char text[16];
 	snprintf(text, sizeof(text), "%d", child->process->has_oom_score_adj ? child->process->oom_score_adj : 0);
-	int r = hull_file_write(AT_FDCWD, "/proc/self/oom_score_adj", text);
+	r = hull_file_write(AT_FDCWD, "/proc/self/oom_score_adj", text);
 	return r < 0 ? hull_error_errno(err, r, "process.oomScoreAdj") : 0;
 }
 

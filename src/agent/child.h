@@ -12,10 +12,15 @@
 #include "agent/filter.h"
 #include "oci/spec.h"
 
+/* Descriptors beside stdio that one process can have. */
+#define HULL_AGENT_PRESERVED_MAX 64
+
 /* What both are told. Filled by the agent before the fork. */
 struct hull_child {
 	int sync;                      /* the process' end of the channel (sync.h) */
 	int stdio[3];                  /* ignored for a terminal */
+	int preserved[HULL_AGENT_PRESERVED_MAX];       /* become 3, 4, … */
+	size_t n_preserved;
 	const char *container_id;
 	const struct hull_oci_process *process;
 	bool user_namespace;
@@ -43,13 +48,13 @@ struct hull_child {
 #define HULL_CHILD_JOIN_NONE { [0 ... HULL_NS_COUNT - 1] = -1 }
 
 /* The launchers' main functions, in the forked child. */
-void hull_child_create(const struct hull_child *child) __attribute__((noreturn));
-void hull_child_exec(const struct hull_child *child) __attribute__((noreturn));
+void hull_child_create(struct hull_child *child) __attribute__((noreturn));
+void hull_child_exec(struct hull_child *child) __attribute__((noreturn));
 
 /* ------------------------------------------------ shared between the two */
 
-/* Cuts the forked agent down to what the child needs: signals, stdio, descriptors, OOM score. */
-int hull_child_prologue(const struct hull_child *child, struct hull_error *err);
+/* Cuts the forked agent down to what the child needs: signals, stdio, descriptors (whose numbers change), OOM score. */
+int hull_child_prologue(struct hull_child *child, struct hull_error *err);
 
 /* Clones the process proper with CLONE_NEW… `flags`. Returns in it; the launcher reports and ends. */
 int hull_child_split(const struct hull_child *child, unsigned long flags, struct hull_error *err);

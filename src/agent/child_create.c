@@ -163,12 +163,12 @@ static int prepare(const struct hull_child *child, struct hull_mount_sources *so
 	struct hull_attrs attrs = {
 		.process = child->process, .container_id = child->container_id, .filter = &filter,
 		.new_keyring = child->new_keyring, .user_namespace = child->user_namespace,
-		.has_personality = child->has_personality, .personality = child->personality,
+		.has_personality = child->has_personality, .personality = child->personality, .n_preserved = child->n_preserved,
 	};
 	return hull_attrs_apply(&attrs, program, err);
 }
 
-void hull_child_create(const struct hull_child *child)
+void hull_child_create(struct hull_child *child)
 {
 	struct hull_error err = HULL_ERROR_INIT;
 	struct hull_mount_sources sources = { .root = -1 };

@@ -30,14 +30,14 @@ static int connect_terminal(const struct hull_child *child, struct hull_error *e
 	return r < 0 ? hull_error_errno(err, r, "pass the terminal") : 0;
 }
 
-void hull_child_exec(const struct hull_child *child)
+void hull_child_exec(struct hull_child *child)
 {
 	struct hull_error err = HULL_ERROR_INIT;
 	struct hull_attrs_program program;
 	struct hull_attrs attrs = {
 		.process = child->process, .container_id = child->container_id, .filter = child->filter,
 		.new_keyring = child->new_keyring, .user_namespace = child->user_namespace,
-		.has_personality = child->has_personality, .personality = child->personality,
+		.has_personality = child->has_personality, .personality = child->personality, .n_preserved = child->n_preserved,
 	};
 
 	if (hull_child_prologue(child, &err) < 0 || join(child, &err) < 0)

@@ -51,6 +51,13 @@ struct hull_process *hull_process_new(struct hull_container *container, const ch
 	return process;
 }
 
+void hull_process_end_streams(struct hull_process *process)
+{
+	hull_streams_process_exited(process->streams);
+	for (size_t i = 0; i < process->n_preserved; i++)
+		hull_streams_process_exited(process->preserved[i]);
+}
+
 void hull_process_free(struct hull_process *process)
 {
 	hull_reap_forget(process);
@@ -59,6 +66,9 @@ void hull_process_free(struct hull_process *process)
 	hull_watch_free(process->sync);
 	hull_alarm_free(process->deadline);
 	hull_streams_free(process->streams);
+	for (size_t i = 0; i < process->n_preserved; i++)
+		hull_streams_free(process->preserved[i]);
+	free(process->preserved);
 	if (process->pidfd >= 0)
 		close(process->pidfd);
 	LIST_REMOVE(process, link);

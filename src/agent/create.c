@@ -151,7 +151,9 @@ static int create(struct hull_container *container, const Hull__Agent__V1__Creat
 		.container_id = container->id, .process = &spec->process, .spec = spec, .rootfs = message->rootfs,
 		.readonly_rootfs = message->readonly_rootfs, .cgroup_fd = -1, .join = HULL_CHILD_JOIN_NONE, .target = -1,
 	};
-	const bool connected[3] = { message->has_stdin, message->has_stdout, message->has_stderr };
+	const struct hull_launch_streams streams = {
+		{ message->has_stdin, message->has_stdout, message->has_stderr }, message->preserved, message->n_preserved,
+	};
 
 	struct hull_disk_root root;
 	if (hull_disks_resolve(spec, message->disks, message->n_disks, &root, err) < 0)
@@ -173,7 +175,7 @@ static int create(struct hull_container *container, const Hull__Agent__V1__Creat
 
 	container->on_share = *message->rootfs != '\0';
 	container->init = hull_process_new(container, "", spec->process.terminal);
-	return hull_launch(container->init, &child, hull_child_create, connected, request, err);
+	return hull_launch(container->init, &child, hull_child_create, &streams, request, err);
 }
 
 void hull_handle_create_container(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data)

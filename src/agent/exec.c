@@ -54,7 +54,9 @@ static int find_cgroup(const struct hull_container *container)
 static int launch(struct hull_container *container, const Hull__Agent__V1__ExecRequest *message,
 		  const struct hull_oci_process *process, struct hull_rpc_request *request, struct hull_error *err)
 {
-	const bool connected[3] = { message->has_stdin, message->has_stdout, message->has_stderr };
+	const struct hull_launch_streams streams = {
+		{ message->has_stdin, message->has_stdout, message->has_stderr }, message->preserved, message->n_preserved,
+	};
 	_cleanup_close_ int cgroup_fd = find_cgroup(container);
 	struct hull_child child = {
 		.container_id = container->id, .process = process, .user_namespace = container->user_namespace,
@@ -64,7 +66,7 @@ static int launch(struct hull_container *container, const Hull__Agent__V1__ExecR
 		.target_namespaces = container->exec_namespaces,
 	};
 	struct hull_process *record = hull_process_new(container, message->exec_id, process->terminal);
-	int r = hull_launch(record, &child, hull_child_exec, connected, request, err);
+	int r = hull_launch(record, &child, hull_child_exec, &streams, request, err);
 	if (r < 0)
 		hull_process_free(record);
 	return r;

@@ -42,7 +42,7 @@ static void settle(struct hull_process *process)
 {
 	process->state = process->exited_at_ns ? HULL_PROCESS_EXITED : HULL_PROCESS_RUNNING;
 	if (process->state == HULL_PROCESS_EXITED)
-		hull_streams_process_exited(process->streams);
+		hull_process_end_streams(process);
 }
 
 /* A container that could not be created is undone before the caller hears of it; an exec leaves nothing. */
@@ -208,8 +208,34 @@ static void on_sync(void *data, int events)
 		fail_launch(process, &err);
 }
 
-int hull_launch(struct hull_process *process, struct hull_child *child, void (*main)(const struct hull_child *),
-		const bool connected[3], struct hull_rpc_request *request, struct hull_error *err)
+/* The streams and the process' ends of them, which are the child's. */
+static int make_streams(struct hull_process *process, const struct hull_launch_streams *how, unsigned uid, struct hull_child *child)
+{
+	int r = hull_streams_new(process, how->connected, uid, child->stdio, &process->streams);
+	if (r < 0 || how->n_preserved == 0)
+		return r;
+	if (how->n_preserved > HULL_AGENT_PRESERVED_MAX)
+		return -E2BIG;
+	process->preserved = hull_new(struct hull_streams *, how->n_preserved);
+	for (size_t i = 0; r == 0 && i < how->n_preserved; i++) {
+		r = hull_streams_new_preserved(process, how->preserved[i]->readable, how->preserved[i]->writable, uid,
+					       &child->preserved[i], &process->preserved[i]);
+		process->n_preserved += r == 0;
+		child->n_preserved += r == 0;
+	}
+	return r;
+}
+
+static void close_ends(struct hull_child *child)
+{
+	for (int i = 0; i < 3; i++)
+		hull_closep(&child->stdio[i]);
+	for (size_t i = 0; i < child->n_preserved; i++)
+		hull_closep(&child->preserved[i]);
+}
+
+int hull_launch(struct hull_process *process, struct hull_child *child, void (*main)(struct hull_child *),
+		const struct hull_launch_streams *streams, struct hull_rpc_request *request, struct hull_error *err)
 {
 	struct hull_container *container = process->container;
 	unsigned uid = hull_container_map_id(container->uid_map, container->n_uid_map, child->process->user.uid);
@@ -220,16 +246,18 @@ int hull_launch(struct hull_process *process, struct hull_child *child, void (*m
 		return hull_error_errno(err, r, "socketpair");
 	_cleanup_close_ int theirs = fds[1];
 	process->sync = hull_watch_new(container->agent->loop, fds[0], on_sync, process);
-	r = hull_streams_new(process, connected, uid, child->stdio, &process->streams);
-	if (r < 0)
+	child->stdio[0] = child->stdio[1] = child->stdio[2] = -1;
+	r = make_streams(process, streams, uid, child);
+	if (r < 0) {
+		close_ends(child);
 		return hull_error_errno(err, r, "make pipes");
+	}
 
 	child->sync = theirs;
 	pid_t pid = hull_clone(0, child->cgroup_fd >= 0 ? child->cgroup_fd : container->cgroup_fd);
 	if (pid == 0)
 		main(child);
-	for (int i = 0; i < 3; i++)
-		hull_closep(&child->stdio[i]);
+	close_ends(child);
 	if (pid < 0)
 		return hull_error_errno(err, pid, "fork");
 	process->request = request;

@@ -77,7 +77,7 @@ static void on_exit_status(struct hull_process *process, int status)
 	/* While the channel is open, what was said on it is heard first (launch.c). */
 	if (process->state == HULL_PROCESS_RUNNING || process->state == HULL_PROCESS_CREATED) {
 		process->state = HULL_PROCESS_EXITED;
-		hull_streams_process_exited(process->streams);
+		hull_process_end_streams(process);
 	}
 	while (!LIST_EMPTY(&process->waiters))
 		reply_status(process, release(LIST_FIRST(&process->waiters)));

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/serve.h"
@@ -54,6 +55,8 @@ struct hull_streams {
 	struct output out[2];
 	struct input in;
 	int master;                    /* the terminal, borrowed from out[0]'s watch; -1 */
+	bool terminal;
+	bool socket;                   /* both ways are one end of a socket pair */
 	bool exited;
 };
 
@@ -152,7 +155,7 @@ static void begin_flush(struct output *out)
 	int left = 0;
 	if (!out->watch)
 		return;
-	if (out->streams->process->terminal) {
+	if (out->streams->terminal) {
 		out->flush = FLUSH_EMPTY;
 		return;
 	}
@@ -249,6 +252,9 @@ static void on_retry(void *data)
 
 static void close_input(struct input *in)
 {
+	/* Closing is not enough: the other direction has a descriptor of its own. Fails for what is no socket. */
+	if (in->watch)
+		shutdown(hull_watch_fd(in->watch), SHUT_WR);
 	hull_watch_free(in->watch);
 	in->watch = NULL;
 	free(in->data);
@@ -295,7 +301,7 @@ static void flush_input(struct hull_streams *streams)
 	}
 	hull_watch_set(in->watch, in->length ? UV_WRITABLE : 0);
 	/* The end of a terminal's input is no event for the process, as with any terminal. */
-	if (in->length == 0 && in->eof && !streams->process->terminal)
+	if (in->length == 0 && in->eof && !streams->terminal)
 		close_input(in);
 	if (taken)
 		consume(streams, taken);
@@ -368,10 +374,12 @@ static void take_credit(struct output *out, uint64_t credit)
 /* Nobody reads any more: the process gets EPIPE, or, with a terminal, the line is hung up. */
 static void break_output(struct output *out)
 {
+	if (out->watch && out->streams->socket)
+		shutdown(hull_watch_fd(out->watch), SHUT_RD);
 	if (out->watch)
 		close_output(out);
 	out->eof_pending = false;
-	if (out->streams->process->terminal)
+	if (out->streams->terminal)
 		close_input(&out->streams->in);
 	finish_if_done(out->streams);
 }
@@ -444,16 +452,19 @@ void hull_handle_stdio(struct hull_rpc_stream *stream, const ProtobufCMessage *m
 	struct hull_container *container = hull_container_find(agent, id);
 	struct hull_process *process = container ? hull_process_find(container, frame->open->exec_id) : NULL;
 
+	struct hull_streams *streams = !process ? NULL : frame->preserved == 0 ? process->streams
+				       : frame->preserved <= process->n_preserved ? process->preserved[frame->preserved - 1] : NULL;
+
 	if (!frame->open)
 		hull_rpc_stream_finish(stream, HULL_RPC_INVALID_ARGUMENT, "the first frame opens the streams of a process");
-	else if (!process || !process->streams)
+	else if (!streams)
 		hull_rpc_stream_finish(stream, HULL_RPC_NOT_FOUND, "no such process");
 	else if (process->state == HULL_PROCESS_LAUNCHING)
 		hull_rpc_stream_finish(stream, HULL_RPC_FAILED_PRECONDITION, "the process is not created yet");
-	else if (process->streams->stream)
+	else if (streams->stream)
 		hull_rpc_stream_finish(stream, HULL_RPC_ALREADY_EXISTS, "the streams of the process are open already");
 	else
-		attach_stream(process->streams, stream);
+		attach_stream(streams, stream);
 }
 
 /* ------------------------------------------------------------ life and end */
@@ -490,8 +501,7 @@ static int make_pipes(struct hull_streams *streams, const bool connected[3], uns
 	return 0;
 }
 
-int hull_streams_new(struct hull_process *process, const bool connected[3], unsigned uid, int ret_child[3],
-		   struct hull_streams **ret)
+static struct hull_streams *streams_new(struct hull_process *process)
 {
 	struct hull_streams *streams = hull_new(struct hull_streams, 1);
 	streams->process = process;
@@ -499,6 +509,14 @@ int hull_streams_new(struct hull_process *process, const bool connected[3], unsi
 	streams->retry = hull_alarm_new(loop_of(streams), on_retry, streams);
 	streams->out[0] = (struct output){ .streams = streams, .channel = CHANNEL(STDOUT) };
 	streams->out[1] = (struct output){ .streams = streams, .channel = CHANNEL(STDERR) };
+	return streams;
+}
+
+int hull_streams_new(struct hull_process *process, const bool connected[3], unsigned uid, int ret_child[3],
+		   struct hull_streams **ret)
+{
+	struct hull_streams *streams = streams_new(process);
+	streams->terminal = process->terminal;
 	ret_child[0] = ret_child[1] = ret_child[2] = -1;
 	int r = process->terminal ? 0 : make_pipes(streams, connected, uid, ret_child);
 	if (r < 0) {
@@ -507,6 +525,43 @@ int hull_streams_new(struct hull_process *process, const bool connected[3], unsi
 		hull_streams_free(streams);
 		return r;
 	}
+	*ret = streams;
+	return 0;
+}
+
+/* Both ways: two descriptors of our end, because reading and writing are watched apart. */
+static int make_socket_pair(struct hull_streams *streams, int *ret_child)
+{
+	int fds[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	int copy = fcntl(fds[0], F_DUPFD_CLOEXEC, 3);
+	if (copy < 0 || set_nonblock(fds[0]) < 0) {
+		int saved = errno;
+		close(fds[0]);
+		close(fds[1]);
+		hull_closep(&copy);
+		return -saved;
+	}
+	streams->socket = true;
+	streams->out[0].watch = hull_watch_new(loop_of(streams), fds[0], on_output, &streams->out[0]);
+	streams->in.watch = hull_watch_new(loop_of(streams), copy, on_input, streams);
+	*ret_child = fds[1];
+	return 0;
+}
+
+int hull_streams_new_preserved(struct hull_process *process, bool readable, bool writable, unsigned uid, int *ret_child,
+			       struct hull_streams **ret)
+{
+	struct hull_streams *streams = streams_new(process);
+	const bool connected[3] = { readable, writable, false };
+	int child[3] = { -1, -1, -1 };
+	int r = readable && writable ? make_socket_pair(streams, &child[0]) : make_pipes(streams, connected, uid, child);
+	if (r < 0) {
+		hull_streams_free(streams);
+		return r;
+	}
+	*ret_child = child[0] >= 0 ? child[0] : child[1];
 	*ret = streams;
 	return 0;
 }

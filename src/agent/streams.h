@@ -25,6 +25,13 @@
 int hull_streams_new(struct hull_process *process, const bool connected[3], unsigned uid, int ret_child[3],
 		   struct hull_streams **ret);
 
+/*
+ * The same for a descriptor beside stdio. Its reading side is channel STDIN, its writing side STDOUT; with both the process gets a
+ * socket. *ret_child is the process' end, closed by the caller.
+ */
+int hull_streams_new_preserved(struct hull_process *process, bool readable, bool writable, unsigned uid, int *ret_child,
+			       struct hull_streams **ret);
+
 /* Takes over the terminal's master. */
 void hull_streams_set_terminal(struct hull_streams *streams, int master);
 

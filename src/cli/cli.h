@@ -19,6 +19,7 @@ struct hull_cli {
 	bool quiet;                    /* errors go to the log only */
 	bool systemd_cgroup;           /* cgroupsPath is systemd's */
 	int log_fd;                    /* of `log`, or -1 */
+	int first_own_fd;              /* lower ones, from 3 on, were there when this process began */
 };
 
 /* Exit codes of Hull itself. A container's own code takes their place where there is one. */

@@ -43,6 +43,7 @@ struct exec {
 	struct hull_oci_process *process;
 	int sockets[2];
 	int terminal;
+	struct hull_lend_preserved preserved;
 };
 
 static void exec_clear(struct exec *x)
@@ -117,17 +118,15 @@ static int find_process(struct exec *x, int dirfd, char **args, struct hull_erro
 	return r < 0 ? hull_error_wrap(err, "exec") : 0;
 }
 
-static int check_options(const struct exec *x, struct hull_error *err)
+static int check_options(struct exec *x, struct hull_error *err)
 {
-	if (x->o->preserve_fds > 0)
-		return hull_error_set(err, EOPNOTSUPP, "exec: --preserve-fds: descriptors of the host cannot be passed into a VM");
 	if (x->o->ignore_paused)
 		return hull_error_set(err, EOPNOTSUPP, "exec: --ignore-paused: the guest freezes the whole container, a new process too");
 	if (x->process->terminal && x->o->detach && !x->o->console_socket)
 		return hull_error_set(err, EINVAL, "cannot allocate tty if hull will detach without setting console socket");
 	if (x->o->console_socket && (!x->process->terminal || !x->o->detach))
 		return hull_error_set(err, EINVAL, "cannot use console socket if hull will not detach or allocate tty");
-	return 0;
+	return hull_lend_preserved(x->cli, x->o->preserve_fds, &x->preserved, err);
 }
 
 /* ---- how */
@@ -137,9 +136,11 @@ static int prepare_stdio(struct exec *x, Hull__Pod__V1__Stdio *stdio, int *fds, 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, x->sockets) < 0)
 		return hull_error_errno(err, errno, "make a socket pair");
 	int r = hull_lend_stdio(x->process, x->o->console_socket, stdio, fds, ret_n, &x->terminal, err);
-	if (r == 0)
-		fds[(*ret_n)++] = x->sockets[0];
-	return r;
+	if (r < 0)
+		return r;
+	fds[(*ret_n)++] = x->sockets[0];
+	hull_lend_add_preserved(&x->preserved, stdio, fds, ret_n);
+	return 0;
 }
 
 static int request_exec(struct exec *x, Hull__Pod__V1__Stdio *stdio, const int *fds, size_t n, struct hull_error *err)
@@ -199,7 +200,7 @@ static int run_exec(struct exec *x, struct hull_error *err)
 	Hull__Pod__V1__Stdio stdio = HULL__POD__V1__STDIO__INIT;
 	struct hull_session session;
 	struct termios saved;
-	int fds[HULL_LEND_FDS_MAX + 1];
+	int fds[HULL_LEND_FDS_MAX];
 	size_t n = 0;
 	bool terminal = x->process->terminal;
 
@@ -256,7 +257,7 @@ int hull_cmd_exec(struct hull_cli *cli, int argc, char **argv, struct hull_error
 		{ "pid-file", 0, HULL_OPTION_STRING, &o.pid_file, "FILE", "write the process' host pid to FILE" },
 		{ "no-new-privs", 0, HULL_OPTION_FLAG, &o.no_new_privs, NULL, "forbid the process to gain privileges" },
 		{ "cap", 'c', HULL_OPTION_LIST, &o.caps, "CAP", "add a capability (repeatable)" },
-		{ "preserve-fds", 0, HULL_OPTION_NUMBER, &o.preserve_fds, "N", "only 0: descriptors cannot enter a VM" },
+		{ "preserve-fds", 0, HULL_OPTION_NUMBER, &o.preserve_fds, "N", "pass N descriptors from 3 on to the process, as streams" },
 		{ "ignore-paused", 0, HULL_OPTION_FLAG, &o.ignore_paused, NULL, "refused: a paused guest container runs nothing" },
 		{ NULL, 0, 0, NULL, NULL, NULL },
 	};

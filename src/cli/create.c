@@ -60,6 +60,7 @@ struct creation {
 	pid_t standin_pid;             /* in the foreground: this process */
 
 	int netns;                     /* the container's network namespace on the host, or -1 */
+	struct hull_lend_preserved preserved;
 	int *fds;                      /* descriptors of the Create request; those from n_borrowed on are owned */
 	size_t n_fds, n_borrowed;
 	Hull__Pod__V1__Mount *mounts, **mount_pointers;
@@ -231,14 +232,15 @@ static int add_stdio(struct creation *c, Hull__Pod__V1__Stdio *stdio, struct hul
 	int fds[HULL_LEND_FDS_MAX];
 	size_t n = 0;
 	int r = hull_lend_stdio(&c->bundle.spec->process, c->options->console_socket, stdio, fds, &n, &c->terminal, err);
+	fds[n++] = c->sockets[0];
+	hull_lend_add_preserved(&c->preserved, stdio, fds, &n);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		add_fd(c, fds[i]);
-	add_fd(c, c->sockets[0]);
 	c->n_borrowed = c->n_fds;
 	return r;
 }
 
-static int check_terminal(const struct creation *c, struct hull_error *err)
+static int check_lent(struct creation *c, struct hull_error *err)
 {
 	bool terminal = c->bundle.spec->process.terminal;
 	/* A shim carries the terminal's bytes over the stdio that it lends. */
@@ -246,9 +248,7 @@ static int check_terminal(const struct creation *c, struct hull_error *err)
 		return hull_error_set(err, EINVAL, "cannot allocate tty if hull will detach without setting console socket");
 	if (c->options->console_socket && (!terminal || c->options->foreground))
 		return hull_error_set(err, EINVAL, "cannot use console socket if hull will not detach or allocate tty");
-	if (c->options->preserve_fds > 0)
-		return hull_error_set(err, EOPNOTSUPP, "--preserve-fds: descriptors of the host cannot be passed into a VM");
-	return 0;
+	return hull_lend_preserved(c->cli, c->options->preserve_fds, &c->preserved, err);
 }
 
 /* ---- the steps */
@@ -294,7 +294,7 @@ static int load(struct creation *c, struct hull_error *err)
 	if (r < 0)
 		return r;
 	spec = c->bundle.spec;
-	r = check_terminal(c, err);
+	r = check_lent(c, err);
 	if (r < 0)
 		return r;
 	r = hull_role_find(spec, c->id, &c->role, &c->pod_id, err);

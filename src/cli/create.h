@@ -24,7 +24,7 @@ struct hull_create_options {
 	{ "console-socket", 0, HULL_OPTION_STRING, &(o).console_socket, "SOCKET", "send the terminal's master to SOCKET" }, \
 	{ "no-pivot", 0, HULL_OPTION_FLAG, &(o).no_pivot, NULL, "do not use pivot_root in the guest" }, \
 	{ "no-new-keyring", 0, HULL_OPTION_FLAG, &(o).no_new_keyring, NULL, "do not make a session keyring" }, \
-	{ "preserve-fds", 0, HULL_OPTION_NUMBER, &(o).preserve_fds, "N", "only 0: descriptors cannot enter a VM" }
+	{ "preserve-fds", 0, HULL_OPTION_NUMBER, &(o).preserve_fds, "N", "pass N descriptors from 3 on to the process, as streams" }
 
 /* The descriptors are the caller's to close. */
 struct hull_created {

@@ -122,6 +122,15 @@ static void occupy_stdio(void)
 			(void)!open("/", O_PATH | O_CLOEXEC);
 }
 
+/* The descriptors that the caller left open beside stdio, without a gap: for --preserve-fds. Returns the first other one. */
+static int count_inherited(void)
+{
+	int fd = STDERR_FILENO + 1;
+	while (fcntl(fd, F_GETFD) >= 0)
+		fd++;
+	return fd;
+}
+
 int main(int argc, char **argv)
 {
 	struct globals g = { .root = hull_default_root(), .log_format = "text", .log_level = "warning",
@@ -139,7 +148,7 @@ int main(int argc, char **argv)
 		{ NULL, 0, 0, NULL, NULL, NULL },
 	};
 	const struct hull_usage usage = { "", "VERB …", "", 0, -1 };
-	struct hull_cli cli = { .log_fd = -1 };
+	struct hull_cli cli = { .log_fd = -1, .first_own_fd = count_inherited() };
 	struct hull_error err = HULL_ERROR_INIT;
 	int first = 1;
 

@@ -293,6 +293,10 @@ void hull_container_continue(struct hull_container *c)
 	m.has_stdin = c->init->fds.in >= 0 || c->init->fds.terminal >= 0;
 	m.has_stdout = c->init->fds.out >= 0 || c->init->fds.terminal >= 0;
 	m.has_stderr = c->init->fds.err >= 0;
+	_cleanup_free_ Hull__Agent__V1__Preserved *memory = NULL;
+	_cleanup_free_ Hull__Agent__V1__Preserved **preserved = hull_process_preserved_message(c->init, &memory);
+	m.n_preserved = c->init->n_preserved;
+	m.preserved = preserved;
 	c->creating = hull_rpc_call(hull_vm_agent(c->pod->vm), "hull.agent.v1.Agent", "CreateContainer", &m.base,
 				    &hull__agent__v1__process_started__descriptor, CREATE_TIMEOUT_MS, NULL, 0, on_created,
 				    c);
@@ -530,6 +534,8 @@ void hull_container_create(struct hull_pod *pod, struct hull_rpc_request *reques
 	} else {
 		struct hull_container *c = container_new(pod, m, role);
 		c->init = hull_process_new(c, "", spec->process.terminal, &stdio, standin);
+		hull_process_preserve(c->init, m->stdio, fds + used);
+		used += c->init->n_preserved;
 		c->init->rows = m->stdio ? m->stdio->rows : 0;
 		c->init->columns = m->stdio ? m->stdio->columns : 0;
 		c->create = request;

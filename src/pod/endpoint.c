@@ -341,6 +341,12 @@ void hull_endpoint_write(struct hull_endpoint *ep, const uint8_t *bytes, size_t 
 		ep->ops->on_written(ep->data, (size_t)done);
 }
 
+void hull_endpoint_shutdown(struct hull_endpoint *ep)
+{
+	if (ep->how == HOW_SOCKET)
+		shutdown(ep->fd, SHUT_WR);
+}
+
 size_t hull_endpoint_queued(const struct hull_endpoint *ep)
 {
 	return ep->queue_len;

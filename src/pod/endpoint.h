@@ -41,5 +41,8 @@ void hull_endpoint_write(struct hull_endpoint *ep, const uint8_t *bytes, size_t 
 
 size_t hull_endpoint_queued(const struct hull_endpoint *ep);
 
+/* A writer to a socket: its peer reads the end of the stream. Others are left as they are. */
+void hull_endpoint_shutdown(struct hull_endpoint *ep);
+
 /* Closes the descriptor; queued bytes are lost; no callback runs any more. NULL is fine. */
 void hull_endpoint_free(struct hull_endpoint *ep);

@@ -37,6 +37,12 @@ struct hull_exit {
 	char *lost;                    /* NULL, or why the process ended with its VM */
 };
 
+/* A descriptor beside stdio. */
+struct hull_preserved {
+	struct hull_preserved_fd fd;   /* until attached */
+	struct hull_stdio *stdio;
+};
+
 /* A container's init (exec_id "") or an exec. */
 struct hull_process {
 	struct hull_process *next;     /* of the container's execs */
@@ -50,6 +56,8 @@ struct hull_process {
 	bool standin_watched;
 	struct hull_stdio_fds fds;     /* until attached */
 	struct hull_stdio *stdio;
+	struct hull_preserved *preserved;      /* 3, 4, … in the container */
+	size_t n_preserved;
 	struct hull_rpc_call *wait;
 
 	bool attached, exited, reported, freed;
@@ -199,9 +207,18 @@ void hull_process_free(struct hull_process *p);
 
 /* ---- stdiofds.c */
 
-/* Sorts the descriptors that came with a request, as pod.proto's Stdio describes, into their places; all are owned. */
+/*
+ * Sorts the descriptors that came with a request, as pod.proto's Stdio describes, into their places; all are owned. Behind the *ret_used first
+ * ones are the preserved ones, as many as `how` says.
+ */
 int hull_stdio_fds_sort(const Hull__Pod__V1__Stdio *how, const int *fds, size_t n, struct hull_stdio_fds *ret,
 			int *ret_standin, size_t *ret_used);
+
+/* Gives a new process its preserved descriptors; takes them over. */
+void hull_process_preserve(struct hull_process *p, const Hull__Pod__V1__Stdio *how, const int *fds);
+
+/* What the agent is told of them: two pieces of memory to free. */
+Hull__Agent__V1__Preserved **hull_process_preserved_message(const struct hull_process *p, Hull__Agent__V1__Preserved **ret_memory);
 
 /* ---- service.c */
 

@@ -117,32 +117,66 @@ static void report(struct hull_process *p)
 	hull_container_process_over(p->container, p);
 }
 
+/* ---- all of a process' streams together */
+
+static bool is_flushed(const struct hull_process *p)
+{
+	bool flushed = !p->stdio || hull_stdio_flushed(p->stdio);
+	for (size_t i = 0; i < p->n_preserved; i++)
+		flushed = flushed && (!p->preserved[i].stdio || hull_stdio_flushed(p->preserved[i].stdio));
+	return flushed;
+}
+
+static bool is_drained(const struct hull_process *p)
+{
+	bool drained = !p->stdio || hull_stdio_drained(p->stdio);
+	for (size_t i = 0; i < p->n_preserved; i++)
+		drained = drained && (!p->preserved[i].stdio || hull_stdio_drained(p->preserved[i].stdio));
+	return drained;
+}
+
+static bool is_stuck(const struct hull_process *p)
+{
+	bool stuck = p->stdio && hull_stdio_stuck(p->stdio);
+	for (size_t i = 0; i < p->n_preserved; i++)
+		stuck = stuck || (p->preserved[i].stdio && hull_stdio_stuck(p->preserved[i].stdio));
+	return stuck;
+}
+
+static uint64_t progress(const struct hull_process *p)
+{
+	uint64_t n = p->stdio ? hull_stdio_progress(p->stdio) : 0;
+	for (size_t i = 0; i < p->n_preserved; i++)
+		n += p->preserved[i].stdio ? hull_stdio_progress(p->preserved[i].stdio) : 0;
+	return n;
+}
+
 static void on_drain_timer(uv_timer_t *timer)
 {
 	struct hull_process *p = timer->data;
-	uint64_t now = hull_stdio_progress(p->stdio);
+	uint64_t now = progress(p);
 	p->drain_idle = now == p->drain_progress ? p->drain_idle + 1 : 0;
 	p->drain_progress = now;
 	p->drain_steps++;
 	if (p->killed ? p->drain_idle >= DRAIN_KILLED_IDLE_STEPS || p->drain_steps >= DRAIN_KILLED_STEPS
-		      : p->drain_idle >= DRAIN_IDLE_STEPS && !hull_stdio_stuck(p->stdio))
+		      : p->drain_idle >= DRAIN_IDLE_STEPS && !is_stuck(p))
 		report(p);
 }
 
 static void finish(struct hull_process *p)
 {
-	if (!p->stdio || hull_stdio_flushed(p->stdio)) {
+	if (is_flushed(p)) {
 		report(p);
 		return;
 	}
-	p->drain_progress = hull_stdio_progress(p->stdio);
+	p->drain_progress = progress(p);
 	uv_timer_start(&p->drain_timer, on_drain_timer, DRAIN_STEP_MS, DRAIN_STEP_MS);
 }
 
 static void on_flushed(void *data)
 {
 	struct hull_process *p = data;
-	if (p->exited)
+	if (p->exited && is_flushed(p))
 		report(p);
 }
 
@@ -150,10 +184,12 @@ static void on_drained(void *data)
 {
 	struct hull_process *p = data;
 	struct hull_pod *pod = p->container->pod;
-	if (p->reported && p->exec_id[0] != '\0')
-		hull_container_forget_exec(p->container, p);
-	else if (p->exited)
+	if (p->reported && p->exec_id[0] != '\0') {
+		if (hull_process_settled(p))
+			hull_container_forget_exec(p->container, p);
+	} else if (p->exited && is_flushed(p)) {
 		report(p);
+	}
 	hull_pod_settle(pod);
 }
 
@@ -345,6 +381,9 @@ void hull_process_attach(struct hull_process *p)
 	struct hull_rpc_client *agent = agent_of(p);
 	p->attached = true;
 	p->stdio = hull_stdio_start(p->container->pod->loop, agent, p->container->id, p->exec_id, &p->fds, &stdio_ops, p);
+	for (size_t i = 0; i < p->n_preserved; i++)
+		p->preserved[i].stdio = hull_stdio_start_preserved(p->container->pod->loop, agent, p->container->id, p->exec_id,
+								   (unsigned)i, &p->preserved[i].fd, &stdio_ops, p);
 	if (p->rows > 0 && p->columns > 0)
 		hull_process_resize(p, p->rows, p->columns);
 
@@ -363,7 +402,7 @@ void hull_process_attach(struct hull_process *p)
 
 bool hull_process_settled(const struct hull_process *p)
 {
-	return p->reported && (!p->stdio || hull_stdio_drained(p->stdio));
+	return p->reported && is_drained(p);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -371,6 +410,7 @@ static void on_timer_closed(uv_handle_t *handle)
 	struct hull_process *p = handle->data;
 	hull_closep(&p->standin_fd);
 	free(p->exec_id);
+	free(p->preserved);
 	free(p->exit.lost);
 	free(p);
 }
@@ -401,6 +441,10 @@ void hull_process_free(struct hull_process *p)
 		hull_rpc_call_cancel(TAKE_PTR(p->wait));
 	hull_stdio_free(TAKE_PTR(p->stdio));
 	hull_stdio_fds_close(&p->fds);
+	for (size_t i = 0; i < p->n_preserved; i++) {
+		hull_stdio_free(TAKE_PTR(p->preserved[i].stdio));
+		hull_stdio_fds_close(&p->preserved[i].fd.fds);
+	}
 	uv_timer_stop(&p->drain_timer);
 	stop_watching_standin(p);
 	if (p->standin_poll.data)

@@ -37,6 +37,7 @@ struct hull_stdio {
 	struct hull_endpoint *reader;  /* stdin; NULL: not connected, or over */
 	int socket;                    /* of a connection: a third descriptor, for what is said of both directions; -1 */
 	bool console;                  /* a pty of our own: the end of its input is the end of its master */
+	bool half_close;               /* a socket of which one way can end before the other */
 	uint64_t input_credit;         /* what the guest would take and the reader has not been asked for yet */
 	uint64_t input_asked;          /* what it has been asked for */
 	struct output outputs[CHANNELS];
@@ -84,6 +85,8 @@ static bool is_queued(const struct output *o)
 
 static void close_output(struct output *o)
 {
+	if (o->writer && o->stdio->half_close)
+		hull_endpoint_shutdown(o->writer);
 	hull_endpoint_free(TAKE_PTR(o->writer));
 }
 
@@ -299,9 +302,8 @@ static struct hull_stdio *stdio_new(uv_loop_t *loop, const struct hull_stdio_ops
 	return s;
 }
 
-struct hull_stdio *hull_stdio_start(uv_loop_t *loop, struct hull_rpc_client *agent, const char *container_id,
-				    const char *exec_id, struct hull_stdio_fds *fds,
-				    const struct hull_stdio_ops *ops, void *data)
+static struct hull_stdio *start(uv_loop_t *loop, struct hull_rpc_client *agent, const char *container_id, const char *exec_id,
+				unsigned preserved, const struct hull_stdio_ops *ops, void *data)
 {
 	struct hull_stdio *s = stdio_new(loop, ops, data);
 	Hull__Agent__V1__ProcessRef ref = HULL__AGENT__V1__PROCESS_REF__INIT;
@@ -309,19 +311,42 @@ struct hull_stdio *hull_stdio_start(uv_loop_t *loop, struct hull_rpc_client *age
 	ref.exec_id = (char *)(uintptr_t)exec_id;
 	Hull__Agent__V1__StdioFrame open = HULL__AGENT__V1__STDIO_FRAME__INIT;
 	open.open = &ref;
+	open.preserved = preserved;
 	s->stream = hull_rpc_stream_open(agent, "hull.agent.v1.Agent", "Stdio", &open.base,
 					 &hull__agent__v1__stdio_frame__descriptor, &stream_ops, s);
+	return s;
+}
 
-	if (fds->terminal >= 0) {
-		s->console = true;
-		fds->in = dup_cloexec(fds->terminal);
-		fds->out = TAKE_FD(fds->terminal);
-	}
+static void connect_fds(struct hull_stdio *s, uv_loop_t *loop, struct hull_stdio_fds *fds)
+{
 	add_output(s, loop, CHANNEL_STDOUT, TAKE_FD(fds->out));
 	add_output(s, loop, CHANNEL_STDERR, TAKE_FD(fds->err));
 	if (fds->in >= 0)
 		s->reader = hull_endpoint_reader(loop, TAKE_FD(fds->in), &input_ops, s);
 	check_over(s);
+}
+
+struct hull_stdio *hull_stdio_start(uv_loop_t *loop, struct hull_rpc_client *agent, const char *container_id,
+				    const char *exec_id, struct hull_stdio_fds *fds,
+				    const struct hull_stdio_ops *ops, void *data)
+{
+	struct hull_stdio *s = start(loop, agent, container_id, exec_id, 0, ops, data);
+	if (fds->terminal >= 0) {
+		s->console = true;
+		fds->in = dup_cloexec(fds->terminal);
+		fds->out = TAKE_FD(fds->terminal);
+	}
+	connect_fds(s, loop, fds);
+	return s;
+}
+
+struct hull_stdio *hull_stdio_start_preserved(uv_loop_t *loop, struct hull_rpc_client *agent, const char *container_id,
+					      const char *exec_id, unsigned index, struct hull_preserved_fd *fd,
+					      const struct hull_stdio_ops *ops, void *data)
+{
+	struct hull_stdio *s = start(loop, agent, container_id, exec_id, index + 1, ops, data);
+	s->half_close = fd->half_close;
+	connect_fds(s, loop, &fd->fds);
 	return s;
 }
 

@@ -21,6 +21,12 @@ struct hull_stdio_fds {
 };
 #define HULL_STDIO_FDS_NONE { -1, -1, -1, -1 }
 
+/* A descriptor that the process gets beside stdio: `in`, `out` or both of the same. */
+struct hull_preserved_fd {
+	struct hull_stdio_fds fds;
+	bool half_close;               /* a socket: the end of one way is passed on though the other goes on */
+};
+
 void hull_stdio_fds_close(struct hull_stdio_fds *fds);
 
 /* Each runs once, from the loop. */
@@ -45,6 +51,10 @@ struct hull_stdio *hull_stdio_start(uv_loop_t *loop, struct hull_rpc_client *age
  */
 struct hull_stdio *hull_stdio_connect(uv_loop_t *loop, struct hull_rpc_client *agent, uint16_t port, int socket,
 				      const struct hull_stdio_ops *ops, void *data);
+/* The same for the preserved descriptor 3 + `index`. */
+struct hull_stdio *hull_stdio_start_preserved(uv_loop_t *loop, struct hull_rpc_client *agent, const char *container_id,
+					      const char *exec_id, unsigned index, struct hull_preserved_fd *fd,
+					      const struct hull_stdio_ops *ops, void *data);
 
 bool hull_stdio_flushed(const struct hull_stdio *stdio);
 bool hull_stdio_drained(const struct hull_stdio *stdio);

@@ -181,6 +181,10 @@ static void start_exec(struct hull_pod *pod, struct hull_rpc_request *request, c
 	a.has_stdin = p->fds.in >= 0 || p->fds.terminal >= 0;
 	a.has_stdout = p->fds.out >= 0 || p->fds.terminal >= 0;
 	a.has_stderr = p->fds.err >= 0;
+	_cleanup_free_ Hull__Agent__V1__Preserved *memory = NULL;
+	_cleanup_free_ Hull__Agent__V1__Preserved **preserved = hull_process_preserved_message(p, &memory);
+	a.n_preserved = p->n_preserved;
+	a.preserved = preserved;
 	hull_rpc_call(hull_vm_agent(pod->vm), "hull.agent.v1.Agent", "Exec", &a.base,
 		      &hull__agent__v1__process_started__descriptor, AGENT_TIMEOUT_MS, NULL, 0, on_exec_started, f);
 }
@@ -204,8 +208,9 @@ static void handle_exec(struct hull_rpc_request *request, const ProtobufCMessage
 	struct hull_stdio_fds stdio = HULL_STDIO_FDS_NONE;
 	struct hull_oci_process *process = NULL;
 	struct hull_error err = HULL_ERROR_INIT;
-	int fds[5] = { -1, -1, -1, -1, -1 }, standin = -1;
+	int standin = -1;
 	size_t n = hull_rpc_request_n_fds(request), used = 0;
+	_cleanup_free_ int *fds = hull_new(int, n);
 
 	if (!c)
 		return;
@@ -222,15 +227,18 @@ static void handle_exec(struct hull_rpc_request *request, const ProtobufCMessage
 		hull_rpc_fail_error(request, &err);
 		return;
 	}
-	if (n > HULL_ARRAY_SIZE(fds) || hull_rpc_request_take_fds(request, fds, n) < 0 ||
-	    hull_stdio_fds_sort(m->stdio, fds, n, &stdio, &standin, &used) < 0 || used != n) {
+	for (size_t i = 0; i < n; i++)
+		fds[i] = -1;
+	if (hull_rpc_request_take_fds(request, fds, n) < 0 || hull_stdio_fds_sort(m->stdio, fds, n, &stdio, &standin, &used) < 0 ||
+	    n - used != (m->stdio ? m->stdio->n_preserved : 0)) {
 		hull_rpc_fail(request, HULL_RPC_INVALID_ARGUMENT, "exec: the descriptors do not match the request");
-		for (size_t i = 0; i < HULL_ARRAY_SIZE(fds); i++)
+		for (size_t i = 0; i < n; i++)
 			hull_closep(&fds[i]);
 		hull_oci_process_free(process);
 		return;
 	}
 	struct hull_process *p = hull_process_new(c, m->exec_id, process->terminal, &stdio, standin);
+	hull_process_preserve(p, m->stdio, fds + used);
 	p->rows = m->stdio ? m->stdio->rows : 0;
 	p->columns = m->stdio ? m->stdio->columns : 0;
 	p->next = c->execs;

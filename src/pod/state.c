@@ -68,6 +68,7 @@ static void add_group(json_object *obj, const struct hull_hostgroup *group)
 		add_string(d, "controllers", group->v[i].controllers);
 		add_string(d, "mount", group->v[i].mount);
 		add_string(d, "path", group->v[i].path);
+		json_object_object_add(d, "there", json_object_new_int((int)group->v[i].there));
 		json_object_array_add(dirs, d);
 	}
 	json_object_object_add(g, "version", json_object_new_int(group->unified ? 2 : 1));
@@ -153,6 +154,7 @@ static int take_group(json_object *obj, struct hull_hostgroup *group)
 		dir->controllers = take_string(d, "controllers");
 		dir->mount = take_string(d, "mount");
 		dir->path = take_string(d, "path");
+		dir->there = (size_t)take_int(d, "there");
 		/* Its path goes on behind the mount's. */
 		if (!dir->controllers || !dir->mount || !dir->path || strncmp(dir->path, dir->mount, strlen(dir->mount)) != 0)
 			return -EBADMSG;

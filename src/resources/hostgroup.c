@@ -22,6 +22,15 @@
 /* Somebody who removes a parent that just became empty. */
 #define MAKE_ATTEMPTS 20
 
+/* How much of the path exists: at least the mount point. */
+static size_t find_there(const struct hull_hostgroup_dir *dir)
+{
+	_cleanup_free_ char *path = hull_strdup(dir->path);
+	for (char *slash; access(path, F_OK) < 0 && (slash = strrchr(path, '/')) && slash > path + strlen(dir->mount);)
+		*slash = '\0';
+	return access(path, F_OK) == 0 ? strlen(path) : strlen(dir->mount);
+}
+
 int hull_hostgroup_plan(const char *cgroups_path, const char *id, struct hull_hostgroup *ret, struct hull_error *err)
 {
 	_cleanup_free_ char *mountinfo = NULL, *self = NULL;
@@ -31,7 +40,10 @@ int hull_hostgroup_plan(const char *cgroups_path, const char *id, struct hull_ho
 	r = hull_file_read(AT_FDCWD, "/proc/self/cgroup", TEXT_MAX_BYTES, &self, NULL);
 	if (r < 0)
 		return hull_error_errno(err, r, "read /proc/self/cgroup");
-	return hull_hostgroup_find(cgroups_path, id, mountinfo, self, ret, err);
+	r = hull_hostgroup_find(cgroups_path, id, mountinfo, self, ret, err);
+	for (size_t i = 0; r == 0 && i < ret->n; i++)
+		ret->v[i].there = find_there(&ret->v[i]);
+	return r;
 }
 
 /* ---- making */
@@ -134,18 +146,18 @@ int hull_hostgroup_add(const struct hull_hostgroup *group, pid_t pid, struct hul
 
 /* ---- removing */
 
-static bool is_marked(const char *path)
+static bool is_hulls(const struct hull_hostgroup_dir *dir, const char *path)
 {
 	char mark[4];
-	return getxattr(path, MARK, mark, sizeof(mark)) > 0;
+	return (dir->there > 0 && strlen(path) > dir->there) || getxattr(path, MARK, mark, sizeof(mark)) > 0;
 }
 
 /* The parents of `path`, as long as Hull made them and they are empty. */
-static void remove_parents(char *path, size_t mount_len)
+static void remove_parents(const struct hull_hostgroup_dir *dir, char *path)
 {
-	for (char *slash = strrchr(path, '/'); slash && (size_t)(slash - path) > mount_len; slash = strrchr(path, '/')) {
+	for (char *slash = strrchr(path, '/'); slash && (size_t)(slash - path) > strlen(dir->mount); slash = strrchr(path, '/')) {
 		*slash = '\0';
-		if (!is_marked(path) || rmdir(path) < 0)
+		if (!is_hulls(dir, path) || rmdir(path) < 0)
 			return;
 	}
 }
@@ -154,7 +166,7 @@ static int remove_one(const struct hull_hostgroup_dir *dir, int64_t deadline_ms)
 {
 	_cleanup_free_ char *path = hull_strdup(dir->path);
 	if (access(path, F_OK) == 0) {
-		if (!is_marked(path))
+		if (!is_hulls(dir, path))
 			return 0;
 		while (rmdir(path) < 0) {
 			if (errno == ENOENT)
@@ -164,7 +176,7 @@ static int remove_one(const struct hull_hostgroup_dir *dir, int64_t deadline_ms)
 			usleep(REMOVE_STEP_US);
 		}
 	}
-	remove_parents(path, strlen(dir->mount));
+	remove_parents(dir, path);
 	return 0;
 }
 

@@ -7,7 +7,8 @@
  * Places as in runc: an absolute path starts at the root of each hierarchy, a relative one at the caller's own group (on cgroup v2 at its
  * parent, because a group with processes cannot have limited children). cgroup v1 has a directory for each controller.
  *
- * Every directory that Hull makes carries an extended attribute, and only such are ever removed. So nothing depends on who is alive.
+ * Every directory that Hull makes carries an extended attribute. Only such are ever removed, and those that were not there when the group was
+ * planned, for who is killed between making and marking. So nothing depends on who is alive.
  */
 #pragma once
 
@@ -24,6 +25,7 @@ struct hull_hostgroup_dir {
 	char *controllers;             /* as in /proc/self/cgroup: "memory", "cpu,cpuacct", "name=systemd"; "" on cgroup v2 */
 	char *path;                    /* absolute */
 	char *mount;                   /* the hierarchy's mount point, a prefix of `path` */
+	size_t there;                  /* so much of `path` was there before; 0: not known */
 };
 
 struct hull_hostgroup {

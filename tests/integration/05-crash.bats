@@ -193,7 +193,7 @@ kill_part() {
 			# On its own: all but the container's directory and cgroup goes, unless the creation had been done.
 			eventually 4 eval '! is_status "$ID" creating 2>/dev/null'
 			if ! is_status "$ID" created 2>/dev/null; then
-				eventually 3 eval '! traces | grep -v -e "^state" -e "^path /sys/fs/cgroup/"' || { traces; return 1; }
+				eventually 3 eval '! traces_but_name' || { traces; return 1; }
 			fi
 		fi
 		hull delete --force "$ID"
@@ -311,7 +311,7 @@ kill_part() {
 	eventually 5 eval 'HUNG=$(traces | sed -n "s/^process \([0-9]*\): uid 1.*/\1/p" | head -n1); [ -n "$HUNG" ]'
 	kill -STOP "$HUNG"
 	kill -9 $creator
-	eventually 3 eval '! traces | grep -v ^state'
+	eventually 3 eval '! traces_but_name'
 	gone
 }
 

@@ -249,7 +249,7 @@ with_config() {
 	refused -- 'too long' --console-socket "$WORK/$(printf 'x%.0s' {1..150})"
 	config '.process.terminal = false'
 	refused 'console socket' --console-socket "$WORK/nothing"
-	refused 'preserve-fds' --preserve-fds 3
+	refused 'unable to stat preserved-fd 0 \(of 1\): no such file or directory' --preserve-fds 1 3>&- 4>&-
 }
 
 @test "the state directory: a file, not writable, no path" {

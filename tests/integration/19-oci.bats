@@ -253,3 +253,80 @@ in_group() {
 	run ! hull create --bundle "$BUNDLE" "$ID"
 	[[ "$output" == *"linux.resources.blockIO.throttleReadBpsDevice: write"*"No such device"* ]]
 }
+
+# ---- further descriptors
+
+@test "preserve-fds: pipes and files arrive as 3, 4, …, and their ends are carried both ways" {
+	echo "from a file" >"$WORK/in"
+	mkfifo "$WORK/fifo"
+	args sh -c 'ls /proc/self/fd | tr "\n" " "; head -n1 <&3; echo "to a pipe" >&4; cat <&5; echo last >&6'
+	(sleep 1; echo "from a fifo"; sleep 1; echo more) >"$WORK/fifo" 3>&- &
+	run -0 timeout 60 bash -c 'hull=$1 root=$2 bundle=$3 id=$4 work=$5
+		{ "$hull" --root "$root" run --preserve-fds 4 --bundle "$bundle" "$id" 3<"$work/in" 5<"$work/fifo" 6>>"$work/out" 7<"$work/in" </dev/null >"$work/stdout"; } 4>&1 | cat' \
+		- "$HULL" "$ROOT" "$BUNDLE" "$ID" "$WORK"
+	[ "$output" = "to a pipe" ]
+	[ "$(cat "$WORK/out")" = last ]
+	# Seven would be there, too, if it had been asked for. The last one is ls's own.
+	[ "$(cat "$WORK/stdout")" = "0 1 2 3 4 5 6 7 from a file
+from a fifo
+more" ]
+}
+
+@test "preserve-fds: much data out, in, and by exec; a reader that goes away is a broken pipe" {
+	start_sleeper
+	run -0 bash -c '"$1" --root "$2" exec --preserve-fds 1 "$3" sh -c "dd if=/dev/zero bs=64k count=320 >&3 2>/dev/null" 3>&1 >/dev/null </dev/null | wc -c' - "$HULL" "$ROOT" "$ID"
+	[ "$output" -eq 20971520 ]
+	run -0 bash -c 'dd if=/dev/zero bs=64k count=320 2>/dev/null | "$1" --root "$2" exec --preserve-fds 1 "$3" sh -c "wc -c <&3" 3<&0 </dev/null' - "$HULL" "$ROOT" "$ID"
+	[ "$output" -eq 20971520 ]
+	run -0 bash -c '"$1" --root "$2" exec --preserve-fds 1 "$3" sh -c "trap : PIPE; yes >&3 2>/dev/null; echo \$?" 3> >(head -n 2 >/dev/null) </dev/null' - "$HULL" "$ROOT" "$ID"
+	[ "$output" -ne 0 ]
+}
+
+@test "preserve-fds: a connected socket goes both ways, each with its own end" {
+	start_sleeper
+	run -0 timeout 60 python3 - "$HULL" "$ROOT" "$ID" <<'PY'
+import os, socket, subprocess, sys
+hull, root, cid = sys.argv[1:]
+ours, theirs = socket.socketpair()
+os.dup2(theirs.fileno(), 3, inheritable=True)
+p = subprocess.Popen([hull, "--root", root, "exec", "--preserve-fds", "1", cid, "sh", "-c", "n=$(wc -c <&3); echo got $n >&3; exec 3>&-; sleep 1"],
+                     close_fds=False, stdin=subprocess.DEVNULL)
+theirs.close()
+os.close(3)
+ours.sendall(b"x" * 100000)
+ours.shutdown(socket.SHUT_WR)          # the container reads an end and can still answer
+answer = b""
+while part := ours.recv(4096):
+    answer += part
+print(answer.decode(), end="")
+sys.exit(p.wait())
+PY
+	[ "$output" = "got 100000" ]
+}
+
+@test "preserve-fds: what is no stream of bytes is refused by name" {
+	args true
+	# refused_fd WHAT PYTHON: the expression's descriptor as 3
+	refused_fd() {
+		run timeout 60 python3 - "$HULL" "$ROOT" "$BUNDLE" "$ID" "$WORK" <<PY
+import ctypes, os, select, socket, subprocess, sys
+hull, root, bundle, cid, work = sys.argv[1:]
+kept = $2
+fd = kept if isinstance(kept, int) else kept.fileno()
+os.dup2(fd, 3, inheritable=True)
+sys.exit(subprocess.call([hull, "--root", root, "create", "--preserve-fds", "1", "--bundle", bundle, cid], close_fds=False, stdin=subprocess.DEVNULL))
+PY
+		[ "$status" -ne 0 ]
+		[[ "$output" == *"--preserve-fds: descriptor 3 is $1, which cannot be passed into a VM"* ]] || { echo "$output"; return 1; }
+	}
+	refused_fd "a listening socket" '(lambda s: (s.bind(work + "/s"), s.listen(), s)[2])(socket.socket(socket.AF_UNIX))'
+	refused_fd "a socket that keeps the borders of messages" 'socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0]'
+	refused_fd "a directory" 'os.open(work, os.O_RDONLY)'
+	refused_fd "a path that is not open for reading or writing" 'os.open(work, os.O_PATH)'
+	refused_fd "a file that is open for reading and writing" 'os.open(work + "/f", os.O_RDWR | os.O_CREAT)'
+	refused_fd "a kernel object without a stream of bytes" 'select.epoll()'
+	run env LISTEN_FDS=1 sh -c 'export LISTEN_PID=$$; exec "$0" --root "$1" create --bundle "$2" "$3"' "$HULL" "$ROOT" "$BUNDLE" "$ID"
+	[ "$status" -ne 0 ]
+	[[ "$output" == *"LISTEN_FDS: sockets on which the host listens cannot be passed into a VM"* ]]
+	assert_no_traces
+}

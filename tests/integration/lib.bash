@@ -143,6 +143,11 @@ for where, dirs, files in os.walk(root):
 PY
 }
 
+# The same without what a container has until it is deleted, whatever happened to it: its directory and its cgroup.
+traces_but_name() {
+	traces | grep -v -e '^state' -e '^path /sys/fs/cgroup/'
+}
+
 no_traces() {
 	[ -z "$(traces)" ]
 }

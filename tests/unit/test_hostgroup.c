@@ -135,6 +135,16 @@ static void only_what_hull_made_goes(void **state)
 	assert_int_equal(hull_hostgroup_remove(&c, &err), 0);
 	assert_true(there(mount, "engine/taken"));
 
+	/* Killed between making and marking: what was not there before. */
+	assert_int_equal(hull_hostgroup_make(&a, &err), 0);
+	assert_int_equal(removexattr(a.v[0].path, "trusted.hull.made"), 0);
+	assert_int_equal(hull_hostgroup_remove(&a, &err), 0);
+	assert_true(there(mount, "engine/own/a"));
+	a.v[0].there = strlen(foreign);
+	assert_int_equal(hull_hostgroup_remove(&a, &err), 0);
+	assert_false(there(mount, "engine/own"));
+	assert_true(there(mount, "engine"));
+
 	rmdir(taken);
 	rmdir(foreign);
 	rmdir(mount);
