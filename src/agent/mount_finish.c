@@ -103,9 +103,32 @@ static int pivot(int rootfd, struct hull_error *err)
 	return 0;
 }
 
+static int set_propagation(int fd, unsigned long propagation)
+{
+	return hull_mount_set_attrs(fd, 0, 0, propagation & ~(unsigned long)MS_REC, !!(propagation & MS_REC));
+}
+
+/* The root's first, which may reach into everything, then that of single mounts. A shared root could not be pivoted to. */
+static int propagate(const struct hull_oci_spec *spec, struct hull_error *err)
+{
+	_cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = root < 0 ? -errno : spec->rootfs_propagation ? set_propagation(root, spec->rootfs_propagation) : 0;
+	if (r < 0)
+		return hull_error_errno(err, r, "rootfs propagation");
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		const struct hull_oci_mount *mount = &spec->mounts[i];
+		if (!mount->propagation)
+			continue;
+		_cleanup_close_ int fd = hull_open_in_root(root, mount->destination, O_PATH, 0);
+		r = fd < 0 ? fd : set_propagation(fd, mount->propagation);
+		if (r < 0)
+			return hull_error_errno(err, r, "set the propagation of \"%s\"", mount->destination);
+	}
+	return 0;
+}
+
 int hull_mounts_enter_root(int rootfd, const struct hull_oci_spec *spec, bool readonly, struct hull_error *err)
 {
-	unsigned long propagation = spec->rootfs_propagation;
 	int r = 0;
 	if (readonly)
 		r = hull_mount_set_attrs(rootfd, MOUNT_ATTR_RDONLY, 0, 0, 0);
@@ -113,7 +136,5 @@ int hull_mounts_enter_root(int rootfd, const struct hull_oci_spec *spec, bool re
 		return hull_error_errno(err, r, "make rootfs read-only");
 	if (pivot(rootfd, err) < 0)
 		return -err->code;
-	if (propagation)
-		r = hull_mount_set_attrs(rootfd, 0, 0, propagation & ~(unsigned long)MS_REC, !!(propagation & MS_REC));
-	return r < 0 ? hull_error_errno(err, r, "rootfs propagation") : 0;
+	return propagate(spec, err);
 }

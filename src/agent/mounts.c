@@ -163,15 +163,13 @@ static int apply_fs(int rootfd, const struct hull_oci_mount *mount, int tree, in
 static int apply_one(int rootfd, const struct hull_oci_mount *mount, int tree, int *ret_devpts, struct hull_error *err)
 {
 	int r = mount->is_bind ? apply_bind(rootfd, mount, tree, err) : apply_fs(rootfd, mount, tree, ret_devpts, err);
-	if (r < 0 || (!mount->rec_attr_set && !mount->rec_attr_clear && !mount->propagation))
+	if (r < 0 || (!mount->rec_attr_set && !mount->rec_attr_clear))
 		return r;
 
 	_cleanup_close_ int fd = hull_open_in_root(rootfd, mount->destination, O_PATH, 0);
 	if (fd < 0)
 		return hull_error_errno(err, fd, "open the mount");
 	r = hull_mount_set_attrs(fd, mount->rec_attr_set, mount->rec_attr_clear, 0, 1);
-	if (r == 0)
-		r = hull_mount_set_attrs(fd, 0, 0, mount->propagation & ~(unsigned long)MS_REC, !!(mount->propagation & MS_REC));
 	return r < 0 ? hull_error_errno(err, r, "set mount attributes") : 0;
 }
 

@@ -7,6 +7,7 @@ load lib.bash
 load runc.bash
 setup() { setup_hull; }
 teardown() {
+	umount "$WORK/dir/sub" 2>/dev/null || true
 	runc_gone
 	teardown_hull
 }
@@ -329,4 +330,216 @@ PY
 	[ "$status" -ne 0 ]
 	[[ "$output" == *"LISTEN_FDS: sockets on which the host listens cannot be passed into a VM"* ]]
 	assert_no_traces
+}
+
+# ---- process
+
+@test "process: scheduler, ioPriority; execCPUAffinity with exec" {
+	config '.process.scheduler = {policy: "SCHED_FIFO", priority: 7, flags: ["SCHED_FLAG_RESET_ON_FORK"]}
+		| .process.ioPriority = {class: "IOPRIO_CLASS_BE", priority: 6} | .process.execCPUAffinity = {initial: "0", final: "0"}'
+	# Of proc(5), stat: rt_priority and policy, in the low bits; behind the name.
+	args sh -c 'sed "s/.*) //" /proc/1/stat | cut -d" " -f38,39; ionice -p 1; sleep 1000'
+	hull run -d --bundle "$BUNDLE" "$ID" </dev/null >"$WORK/out" 2>&1
+	eventually 10 grep -q prio "$WORK/out"
+	[ "$(cat "$WORK/out")" = "7 1
+best-effort: prio 6" ]
+	run -0 hull exec "$ID" grep Cpus_allowed_list /proc/self/status
+	[ "$output" = $'Cpus_allowed_list:\t0' ]
+	hull delete --force "$ID"
+	config '.process.scheduler = {policy: "SCHED_BATCH", nice: 5}'
+	args sh -c 'sed "s/.*) //" /proc/1/stat | cut -d" " -f17,39'
+	run -0 hull run --bundle "$BUNDLE" "$ID"
+	[ "$output" = "5 3" ]
+}
+
+@test "process: all five capability sets, of the container and of exec --cap" {
+	config '.process.capabilities = {bounding: ["CAP_KILL", "CAP_CHOWN", "CAP_FOWNER", "CAP_SETUID", "CAP_SETGID"], permitted: ["CAP_KILL", "CAP_CHOWN", "CAP_FOWNER"],
+		effective: ["CAP_KILL"], inheritable: ["CAP_KILL", "CAP_CHOWN"], ambient: ["CAP_KILL"]}'
+	args sleep 1000
+	start_sleeper
+	args sleep 1000
+	runc_sleeper
+	for who in 0:0 1000:1000; do
+		EXEC_ERRORS='' exec_same_as_runc --user "$who" -- grep ^Cap /proc/self/status </dev/null
+		EXEC_ERRORS='' exec_same_as_runc --user "$who" --cap CAP_NET_RAW -- grep ^Cap /proc/self/status </dev/null
+	done
+	exec_same_as_runc -- sh -c 'grep ^Cap /proc/1/status' </dev/null
+}
+
+@test "process: personality" {
+	config '.linux.personality = {domain: "LINUX32"}'
+	args uname -m
+	run -0 hull run --bundle "$BUNDLE" "$ID"
+	[ "$output" = i686 ]
+}
+
+@test "process: consoleSize is the terminal's first size" {
+	config '.process.terminal = true | .process.consoleSize = {height: 33, width: 111}'
+	args stty size
+	cat >"$WORK/console.py" <<'PY'
+import array, os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen()
+c, _ = s.accept()
+_, anc, _, _ = c.recvmsg(4096, socket.CMSG_SPACE(4))
+fd = array.array("i", anc[0][2])[0]
+out = b""
+try:
+    while part := os.read(fd, 4096):
+        out += part
+except OSError:
+    pass
+sys.stdout.write(out.decode().strip())
+PY
+	timeout 60 python3 "$WORK/console.py" "$WORK/console" >"$WORK/out" 3>&- &
+	eventually 5 test -S "$WORK/console"
+	hull run -d --console-socket "$WORK/console" --bundle "$BUNDLE" "$ID"
+	wait $!
+	[ "$(cat "$WORK/out")" = "33 111" ]
+}
+
+# ---- namespaces
+
+@test "namespaces: time offsets" {
+	config '.linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {boottime: {secs: 100000, nanosecs: 5}, monotonic: {secs: -3}}'
+	args sh -c 'cut -d. -f1 /proc/uptime; cat /proc/self/timens_offsets'
+	run hull run --bundle "$BUNDLE" "$ID"
+	# A negative offset beyond the guest's short life is the kernel's to refuse.
+	if [ "$status" -ne 0 ]; then
+		config '.linux.timeOffsets.monotonic = {secs: 3}'
+		run -0 hull run --bundle "$BUNDLE" "$ID"
+	fi
+	[ "${lines[0]}" -ge 100000 ]
+	[[ "${lines[2]}" =~ ^boottime\ +100000\ +5$ ]]
+}
+
+@test "namespaces: those of the host are refused, whether by absence or by path" {
+	args true
+	config 'del(.hostname)'
+	for ns in pid ipc uts network mount; do
+		cp "$BUNDLE/config.json" "$WORK/config.json"
+		config ".linux.namespaces |= map(select(.type != \"$ns\"))"
+		run ! hull create --bundle "$BUNDLE" "$ID"
+		[[ "$output" == *"linux.namespaces: no $ns namespace"* ]]
+		cp "$WORK/config.json" "$BUNDLE/config.json"
+	done
+	config '(.linux.namespaces[] | select(.type == "network")).path = "/proc/1/ns/net"'
+	run ! hull create --bundle "$BUNDLE" "$ID"
+	[[ "$output" == *"linux.namespaces: network: /proc/1/ns/net"* ]]
+}
+
+# ---- mounts
+
+@test "mounts: options of access time, recursive attributes and propagation as runc sets them" {
+	mkdir -p "$WORK/dir/sub" "$BUNDLE/rootfs/m"
+	mount -t tmpfs tmpfs "$WORK/dir/sub"
+	echo file >"$WORK/dir/sub/file"
+	cp "$BUNDLE/rootfs/bin/busybox" "$WORK/dir/sub/true"
+	config '.root.readonly = false | .linux.rootfsPropagation = "rslave" | .mounts += ([
+		["/m/noatime", "bind", "noatime"], ["/m/nodiratime", "bind", "nodiratime"], ["/m/relatime", "bind", "relatime"],
+		["/m/strictatime", "bind", "strictatime"], ["/m/strict2", "bind", "ro", "strictatime", "nodiratime"], ["/m/nosuid", "bind", "nosuid"], ["/m/nodev", "bind", "nodev"],
+		["/m/noexec", "bind", "noexec"], ["/m/all", "bind", "ro", "nosuid", "nodev", "noexec"], ["/m/last", "bind", "ro", "rw", "noexec", "exec"],
+		["/m/flat", "rbind", "ro"], ["/m/rro", "rbind", "rro"], ["/m/rnoexec", "rbind", "rnoexec", "rnosuid", "rnodev"],
+		["/m/rnoatime", "rbind", "rnoatime"], ["/m/private", "bind", "rprivate"], ["/m/slave", "bind", "rslave"], ["/m/shared", "bind", "rshared"],
+		["/m/unbindable", "bind", "unbindable"]]
+		| map({destination: .[0], type: "bind", source: ($w + "/dir"), options: .[1:]}))' --arg w "$WORK"
+	# Without what the source's file system brings along; of propagation the kind, not the number. What is mounted below a source is not a
+	# mount of its own in the guest: "ro" covers it, too.
+	probe <<'SH'
+awk '$5 ~ "^/m/[^/]*$" { r = $6; p = ""; for (i = 7; $i != "-"; i++) { split($i, a, ":"); p = p " " a[1] } gsub(/,relatime/, "", r); print $5, r, p }' /proc/self/mountinfo
+(echo x >>/m/rro/sub/file) 2>/dev/null && echo rro wrote
+/m/rnoexec/sub/true 2>/dev/null; echo $?
+awk '$5 == "/" { p = ""; for (i = 7; $i != "-"; i++) { split($i, a, ":"); p = p " " a[1] } print "root" p }' /proc/self/mountinfo
+SH
+	same_as_runc
+	seen 126 "/m/shared rw  shared" "/m/private rw "
+	[[ "$output" != *"rro wrote"* ]]
+}
+
+@test "mounts: mqueue, cgroup read-only and writable, tmpfs with size and mode, a mount over a symbolic link" {
+	mkdir "$BUNDLE/rootfs/real"
+	ln -s /real "$BUNDLE/rootfs/link"
+	config '.process.capabilities |= map_values(. + ["CAP_DAC_OVERRIDE"]) | .mounts |= map(if .type == "cgroup" then .options -= ["ro"] else . end)
+		| .mounts += [{destination: "/link/t", type: "tmpfs", source: "tmpfs", options: ["size=1m", "mode=1730", "nr_inodes=100"]}]'
+	args sh -c 'mkdir /sys/fs/cgroup/own && echo own; stat -c "%a %n" /real/t; df -k /real/t | tail -n1 | tr -s " " | cut -d" " -f2; df -i /real/t | tail -n1 | tr -s " " | cut -d" " -f2; grep -c "^mqueue /dev/mqueue mqueue" /proc/mounts'
+	run -0 hull run --bundle "$BUNDLE" "$ID"
+	[ "$output" = "own
+1730 /real/t
+1024
+100
+1" ]
+}
+
+@test "mounts: what the VM cannot do is refused by name" {
+	refused_mount() {
+		cp "$BUNDLE/config.json" "$WORK/config.json"
+		config ".mounts += [$2]"
+		run ! hull create --bundle "$BUNDLE" "$ID"
+		[[ "$output" =~ mounts\[[0-9]+\].*$1 ]] || { echo "$output"; return 1; }
+		cp "$WORK/config.json" "$BUNDLE/config.json"
+	}
+	refused_mount 'id-mapped' '{destination: "/x", type: "bind", source: "/tmp", options: ["bind", "idmap"], uidMappings: [{containerID: 0, hostID: 1000, size: 1}], gidMappings: [{containerID: 0, hostID: 1000, size: 1}]}'
+	refused_mount 'overlay' '{destination: "/x", type: "overlay", source: "overlay", options: ["lowerdir=/tmp"]}'
+	refused_mount 'No such file' '{destination: "/x", type: "bind", source: "/no/such", options: ["bind"]}'
+}
+
+# ---- linux
+
+@test "seccomp: every action, comparison, errno and architecture as runc" {
+	config '.root.readonly = false | .linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"], syscalls: [
+		{names: ["sethostname"], action: "SCMP_ACT_KILL_PROCESS"}, {names: ["setdomainname"], action: "SCMP_ACT_KILL_THREAD"},
+		{names: ["sync"], action: "SCMP_ACT_TRAP"}, {names: ["acct"], action: "SCMP_ACT_TRACE"}, {names: ["mkdir", "mkdirat"], action: "SCMP_ACT_LOG"},
+		{names: ["chroot"], action: "SCMP_ACT_ERRNO"}, {names: ["umount2"], action: "SCMP_ACT_ERRNO", errnoRet: 38},
+		{names: ["kill"], action: "SCMP_ACT_ERRNO", errnoRet: 11, args: [{index: 1, value: 10, op: "SCMP_CMP_EQ"}]},
+		{names: ["kill"], action: "SCMP_ACT_ERRNO", errnoRet: 12, args: [{index: 1, value: 40, op: "SCMP_CMP_GE"}]}]}'
+	probe <<'SH'
+hostname x; echo "kill process $?"
+sync; echo "trap $?"
+mkdir /tmp/logged && echo logged
+chroot / true; echo "errno $?"; umount /proc; kill -10 1; kill -42 1; kill -0 1 && echo others
+SH
+	same_as_runc
+	seen "kill process 159" "trap 159" logged others
+	config '.linux.seccomp |= . + {defaultErrnoRet: 1, defaultAction: "SCMP_ACT_ALLOW", flags: ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC"]} | del(.linux.seccomp.defaultErrnoRet)'
+	args sh -c 'hostname x; echo $?'
+	run -0 hull run --bundle "$BUNDLE" "$ID"
+	[[ "$output" == *159 ]]
+}
+
+@test "resources: burst, idle, huge pages, swap and what only v1 knew" {
+	config '.linux.resources |= . + {cpu: {quota: 50000, period: 100000, burst: 20000}, hugepageLimits: [{pageSize: "2MB", limit: 4194304}],
+		memory: {limit: 67108864, swap: 67108864, kernel: 1000, swappiness: 60}, network: {classID: 7}, unified: {"memory.low": "1048576"}}'
+	args sh -c 'cd /sys/fs/cgroup; cat cpu.max cpu.max.burst memory.max memory.swap.max memory.low; [ ! -e hugetlb.2MB.max ] || cat hugetlb.2MB.max'
+	run -0 hull --log-level info run --bundle "$BUNDLE" "$ID"
+	seen "50000 100000" 20000 67108864 0 1048576 4194304
+	[[ "$output" == *"linux.resources.memory.kernel has no effect"* && "$output" == *"linux.resources.network has no effect"* ]]
+	config '.linux.resources = {cpu: {idle: 1}}'
+	args cat /sys/fs/cgroup/cpu.idle
+	run -0 hull run --bundle "$BUNDLE" "$ID"
+	[ "$output" = 1 ]
+}
+
+@test "linux: what has no meaning in a VM is refused or noted by name" {
+	args true
+	refused_linux() {
+		cp "$BUNDLE/config.json" "$WORK/config.json"
+		config "$1"
+		run ! hull create --bundle "$BUNDLE" "$ID"
+		[[ "$output" == *"$2"* ]] || { echo "$output"; return 1; }
+		cp "$WORK/config.json" "$BUNDLE/config.json"
+	}
+	refused_linux '.linux.intelRdt = {closID: "x"}' linux.intelRdt
+	refused_linux '.linux.memoryPolicy = {mode: "MPOL_BIND", nodes: "0"}' linux.memoryPolicy
+	refused_linux '.linux.netDevices = {eth0: {}}' linux.netDevices
+	refused_linux '.linux.resources.rdma = {mlx: {hcaHandles: 1}}' linux.resources.rdma
+	refused_linux '.linux.sysctl = {"kernel.core_pattern": "|/x"}' 'linux.sysctl["kernel.core_pattern"]'
+	refused_linux '.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["read"], action: "SCMP_ACT_NOTIFY"}]}' SCMP_ACT_NOTIFY
+	refused_linux '.linux.nonsense = 1' linux.nonsense
+	refused_linux '.ociVersion = "2.0.0"' ociVersion
+	config '.process.apparmorProfile = "docker-default" | .process.selinuxLabel = "a:b:c:d" | .linux.mountLabel = "a:b:c:d" | .ociVersion = "1.3.0-dev" | .vm = {} | .unknown = 1'
+	run -0 hull --log-level info run --bundle "$BUNDLE" "$ID"
+	for field in process.apparmorProfile process.selinuxLabel linux.mountLabel; do
+		[[ "$output" == *"config.json: $field has no effect in a VM and is ignored"* ]]
+	done
 }
