@@ -427,7 +427,7 @@ static int begin(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m
 	hull_demand_of(spec->has_resources ? &spec->resources : NULL, &c->demand);
 	c->demand.modest = c->role == HULL_ROLE_SANDBOX;
 	hull_disks_take(c, m, fds + n_shared);
-	r = hull_pod_boot(c->pod, spec, m->has_netns ? TAKE_FD(fds[n_fds - 1]) : -1, err);
+	r = hull_container_boot(c, spec, m->has_netns ? TAKE_FD(fds[n_fds - 1]) : -1, err);
 	if (r < 0)
 		return r;
 	char **volumes = hull_new(char *, m->n_mounts);

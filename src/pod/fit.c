@@ -67,6 +67,7 @@ void hull_pod_fit(struct hull_container *c, const struct hull_demand *demand, hu
 	c->fitting = fit;
 	c->demand = *demand;
 	struct hull_size size = hull_pod_wanted_size(c->pod);
+	hull_pod_widen_host(c->pod, size.memory_bytes);
 	hull_vm_grow(c->pod->vm, size.memory_bytes, size.vcpus, on_grown, fit);
 }
 

@@ -87,6 +87,7 @@ struct hull_container {
 	struct hull_rpc_call *creating;        /* CreateContainer at the agent, until it is answered */
 	bool in_guest;                 /* the agent knows it */
 	bool network_pending;          /* created but for the pod's network */
+	bool host_memory_limited;      /* its group on the host has a limit for the VM */
 
 	/* Kept until the VM is up. */
 	Hull__Agent__V1__LocalVolume *locals;  /* locals.c */
@@ -178,6 +179,11 @@ struct hull_process *hull_container_process(struct hull_container *c, const char
 int hull_container_limit_host(struct hull_container *c, const struct hull_oci_resources *resources, struct hull_error *err);
 /* Those of the container's configuration. After the boot, which is not what the limits are for. */
 int hull_container_limit_host_first(struct hull_container *c, struct hull_error *err);
+
+/* The VM is about to have so much memory: limits for its processes go up before. */
+void hull_pod_widen_host(struct hull_pod *pod, uint64_t memory_bytes);
+/* hull_pod_boot() with the VM's processes in the container's control group. */
+int hull_container_boot(struct hull_container *c, const struct hull_oci_spec *spec, int netns_fd, struct hull_error *err);
 
 /* ---- oomfile.c */
 

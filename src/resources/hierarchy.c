@@ -128,8 +128,15 @@ static void add(struct hull_hostgroup *group, const char *controllers, char *mou
 	};
 }
 
+/* Where below the mounts to look. */
+struct place {
+	const char *path;              /* "" or "/a/b" */
+	bool absolute;
+	bool beside;                   /* on cgroup v2 at the parent of the own group */
+};
+
 /* One line of /proc/self/cgroup, "4:memory:/own". */
-static void take_line(char *line, const char *path, bool absolute, const char *mountinfo, bool unified, struct hull_hostgroup *ret)
+static void take_line(char *line, const struct place *place, const char *mountinfo, bool unified, struct hull_hostgroup *ret)
 {
 	char *controllers = strchr(line, ':'), *own = controllers ? strchr(controllers + 1, ':') : NULL, *mount;
 	_cleanup_free_ char *root = NULL;
@@ -139,17 +146,16 @@ static void take_line(char *line, const char *path, bool absolute, const char *m
 	*own++ = '\0';
 	if ((*controllers == '\0') != unified || !find_mount(mountinfo, controllers, &mount, &root))
 		return;
-	_cleanup_free_ char *below = absolute ? hull_strdup("") : own_below(own, root, unified);
-	add(ret, controllers, mount, below, path);
+	_cleanup_free_ char *below = place->absolute ? hull_strdup("") : own_below(own, root, unified && place->beside);
+	add(ret, controllers, mount, below, place->path);
 }
 
-static void take_lines(const char *self_cgroup, const char *path, bool absolute, const char *mountinfo, bool unified,
-		       struct hull_hostgroup *ret)
+static void take_lines(const char *self_cgroup, const struct place *place, const char *mountinfo, bool unified, struct hull_hostgroup *ret)
 {
 	_cleanup_free_ char *text = hull_strdup(self_cgroup);
 	char *rest = NULL;
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		take_line(line, path, absolute, mountinfo, unified, ret);
+		take_line(line, place, mountinfo, unified, ret);
 }
 
 /* Directories of v1 count only if a controller is among them: cgroup v2 may come with a named v1 hierarchy of somebody's. */
@@ -161,23 +167,34 @@ static bool has_controller(const struct hull_hostgroup *group)
 	return false;
 }
 
-int hull_hostgroup_find(const char *cgroups_path, const char *id, const char *mountinfo, const char *self_cgroup,
-			struct hull_hostgroup *ret, struct hull_error *err)
+static int find(const struct place *place, const char *mountinfo, const char *self_cgroup, struct hull_hostgroup *ret,
+		struct hull_error *err)
 {
-	bool named = cgroups_path && *cgroups_path, absolute = named && cgroups_path[0] == '/';
-	_cleanup_free_ char *path = named ? clean(cgroups_path) : hull_asprintf("/hull-%s", id);
 	*ret = (struct hull_hostgroup){ 0 };
-	if (path[0] == '\0')
-		return hull_error_set(err, EINVAL, "config.json: linux.cgroupsPath: \"%s\" names a root, not a group below it", cgroups_path);
-	take_lines(self_cgroup, path, absolute, mountinfo, false, ret);
+	take_lines(self_cgroup, place, mountinfo, false, ret);
 	if (!has_controller(ret)) {
 		hull_hostgroup_clear(ret);
 		ret->unified = true;
-		take_lines(self_cgroup, path, absolute, mountinfo, true, ret);
+		take_lines(self_cgroup, place, mountinfo, true, ret);
 	}
-	if (ret->n == 0)
-		return hull_error_set(err, ENOENT, "this host has no control groups mounted");
-	return 0;
+	return ret->n > 0 ? 0 : hull_error_set(err, ENOENT, "this host has no control groups mounted");
+}
+
+int hull_hostgroup_find(const char *cgroups_path, const char *id, const char *mountinfo, const char *self_cgroup,
+			struct hull_hostgroup *ret, struct hull_error *err)
+{
+	bool named = cgroups_path && *cgroups_path;
+	_cleanup_free_ char *path = named ? clean(cgroups_path) : hull_asprintf("/hull-%s", id);
+	const struct place place = { .path = path, .absolute = named && cgroups_path[0] == '/', .beside = true };
+	if (path[0] == '\0')
+		return hull_error_set(err, EINVAL, "config.json: linux.cgroupsPath: \"%s\" names a root, not a group below it", cgroups_path);
+	return find(&place, mountinfo, self_cgroup, ret, err);
+}
+
+int hull_hostgroup_find_own(const char *mountinfo, const char *self_cgroup, struct hull_hostgroup *ret, struct hull_error *err)
+{
+	const struct place place = { .path = "" };
+	return find(&place, mountinfo, self_cgroup, ret, err);
 }
 
 void hull_hostgroup_clear(struct hull_hostgroup *group)

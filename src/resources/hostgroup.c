@@ -31,19 +31,32 @@ static size_t find_there(const struct hull_hostgroup_dir *dir)
 	return access(path, F_OK) == 0 ? strlen(path) : strlen(dir->mount);
 }
 
+/* /proc/self/mountinfo and /proc/self/cgroup; new memory. */
+static int read_self(char **ret_mountinfo, char **ret_cgroup, struct hull_error *err)
+{
+	int r = hull_file_read(AT_FDCWD, "/proc/self/mountinfo", TEXT_MAX_BYTES, ret_mountinfo, NULL);
+	if (r < 0)
+		return hull_error_errno(err, r, "read /proc/self/mountinfo");
+	r = hull_file_read(AT_FDCWD, "/proc/self/cgroup", TEXT_MAX_BYTES, ret_cgroup, NULL);
+	return r < 0 ? hull_error_errno(err, r, "read /proc/self/cgroup") : 0;
+}
+
 int hull_hostgroup_plan(const char *cgroups_path, const char *id, struct hull_hostgroup *ret, struct hull_error *err)
 {
 	_cleanup_free_ char *mountinfo = NULL, *self = NULL;
-	int r = hull_file_read(AT_FDCWD, "/proc/self/mountinfo", TEXT_MAX_BYTES, &mountinfo, NULL);
-	if (r < 0)
-		return hull_error_errno(err, r, "read /proc/self/mountinfo");
-	r = hull_file_read(AT_FDCWD, "/proc/self/cgroup", TEXT_MAX_BYTES, &self, NULL);
-	if (r < 0)
-		return hull_error_errno(err, r, "read /proc/self/cgroup");
-	r = hull_hostgroup_find(cgroups_path, id, mountinfo, self, ret, err);
+	int r = read_self(&mountinfo, &self, err);
+	if (r == 0)
+		r = hull_hostgroup_find(cgroups_path, id, mountinfo, self, ret, err);
 	for (size_t i = 0; r == 0 && i < ret->n; i++)
 		ret->v[i].there = find_there(&ret->v[i]);
 	return r;
+}
+
+int hull_hostgroup_own(struct hull_hostgroup *ret, struct hull_error *err)
+{
+	_cleanup_free_ char *mountinfo = NULL, *self = NULL;
+	int r = read_self(&mountinfo, &self, err);
+	return r < 0 ? r : hull_hostgroup_find_own(mountinfo, self, ret, err);
 }
 
 /* ---- making */

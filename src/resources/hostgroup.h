@@ -43,6 +43,9 @@ struct hull_hostgroup {
 int hull_hostgroup_find(const char *cgroups_path, const char *id, const char *mountinfo, const char *self_cgroup,
 			struct hull_hostgroup *ret, struct hull_error *err);
 
+/* The directories of the process whose /proc/PID/cgroup is given. -ENOENT: no hierarchy. */
+int hull_hostgroup_find_own(const char *mountinfo, const char *self_cgroup, struct hull_hostgroup *ret, struct hull_error *err);
+
 /* ---- systemd.c */
 
 bool hull_hostgroup_systemd_runs(void);
@@ -57,6 +60,9 @@ int hull_hostgroup_systemd_path(const char *cgroups_path, const char *id, char *
 
 /* The same for this process. */
 int hull_hostgroup_plan(const char *cgroups_path, const char *id, struct hull_hostgroup *ret, struct hull_error *err);
+
+/* Where this process is: to come back to. */
+int hull_hostgroup_own(struct hull_hostgroup *ret, struct hull_error *err);
 
 /* Makes what is not there, parents too. On an error nothing is left. */
 int hull_hostgroup_make(const struct hull_hostgroup *group, struct hull_error *err);

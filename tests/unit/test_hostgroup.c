@@ -255,6 +255,19 @@ static void what_the_host_lacks_is_named(void **state)
 	assert_string_equal(err.message, "linux.resources.pids.limit: this host has no pids control groups");
 }
 
+static void the_way_back(void **state)
+{
+	struct hull_hostgroup group;
+	struct hull_error err = HULL_ERROR_INIT;
+	assert_int_equal(hull_hostgroup_find_own(V1_MOUNTS, V1_SELF, &group, &err), 0);
+	assert_int_equal(group.n, 3);
+	assert_string_equal(group.v[0].path, "/sys/fs/cgroup/memory/own/part");
+	hull_hostgroup_clear(&group);
+	assert_int_equal(hull_hostgroup_find_own(V2_MOUNT, "0::/user.slice/a.scope\n", &group, &err), 0);
+	assert_string_equal(group.v[0].path, "/sys/fs/cgroup/user.slice/a.scope");
+	hull_hostgroup_clear(&group);
+}
+
 static void systemds_form_of_a_path(void **state)
 {
 	static const char *const good[][2] = {
@@ -289,6 +302,7 @@ int main(void)
 		cmocka_unit_test(relative_paths_start_at_the_callers_group),
 		cmocka_unit_test(a_path_does_not_leave_its_hierarchy),
 		cmocka_unit_test(odd_hosts),
+		cmocka_unit_test(the_way_back),
 		cmocka_unit_test(systemds_form_of_a_path),
 		cmocka_unit_test(only_what_hull_made_goes),
 		cmocka_unit_test(memory_is_that_of_the_vm),
