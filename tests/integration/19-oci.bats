@@ -441,9 +441,10 @@ PY
 		["/m/strictatime", "bind", "strictatime"], ["/m/strict2", "bind", "ro", "strictatime", "nodiratime"], ["/m/nosuid", "bind", "nosuid"], ["/m/nodev", "bind", "nodev"],
 		["/m/noexec", "bind", "noexec"], ["/m/all", "bind", "ro", "nosuid", "nodev", "noexec"], ["/m/last", "bind", "ro", "rw", "noexec", "exec"],
 		["/m/flat", "rbind", "ro"], ["/m/rro", "rbind", "rro"], ["/m/rnoexec", "rbind", "rnoexec", "rnosuid", "rnodev"],
-		["/m/rnoatime", "rbind", "rnoatime"], ["/m/private", "bind", "rprivate"], ["/m/slave", "bind", "rslave"], ["/m/shared", "bind", "rshared"],
+		["/m/rnoatime", "rbind", "rnoatime"], ["/m/private", "bind", "rprivate"],
 		["/m/unbindable", "bind", "unbindable"]]
-		| map({destination: .[0], type: "bind", source: ($w + "/dir"), options: .[1:]}))' --arg w "$WORK"
+		| map({destination: .[0], type: "bind", source: ($w + "/dir"), options: .[1:]})
+		+ [{destination: "/m/shared", type: "tmpfs", source: "tmpfs", options: ["rshared"]}])' --arg w "$WORK"
 	# Without what the source's file system brings along; of propagation the kind, not the number. What is mounted below a source is not a
 	# mount of its own in the guest: "ro" covers it, too.
 	probe <<'SH'
@@ -481,6 +482,7 @@ SH
 	}
 	refused_mount 'id-mapped' '{destination: "/x", type: "bind", source: "/tmp", options: ["bind", "idmap"], uidMappings: [{containerID: 0, hostID: 1000, size: 1}], gidMappings: [{containerID: 0, hostID: 1000, size: 1}]}'
 	refused_mount 'overlay' '{destination: "/x", type: "overlay", source: "overlay", options: ["lowerdir=/tmp"]}'
+	refused_mount 'rshared' '{destination: "/x", type: "bind", source: "/tmp", options: ["rbind", "rshared"]}'
 	refused_mount 'No such file' '{destination: "/x", type: "bind", source: "/no/such", options: ["bind"]}'
 }
 
@@ -542,4 +544,173 @@ SH
 	for field in process.apparmorProfile process.selinuxLabel linux.mountLabel; do
 		[[ "$output" == *"config.json: $field has no effect in a VM and is ignored"* ]]
 	done
+}
+
+# ---- the table itself
+
+@test "docs/oci.md: each row names a test that exists" {
+	local root rows=0 line cell item
+	root=$(dirname "$(dirname "$BATS_TEST_DIRNAME")")
+	while IFS= read -r line; do
+		cell=$(sed 's/.*| \(.*\) |$/\1/' <<<"$line")
+		[ "$cell" != below ] || continue
+		rows=$((rows + 1))
+		while IFS= read -r item; do
+			case $item in
+			"unit "*)
+				grep -qw -- "${item##* }" "$root/tests/unit/test_$(cut -d' ' -f2 <<<"$item").c" ;;
+			[0-9][0-9])
+				compgen -G "$BATS_TEST_DIRNAME/$item-*.bats" >/dev/null ;;
+			[0-9][0-9]" "*)
+				grep -qF -- "@test \"${item#* }" "$BATS_TEST_DIRNAME/${item%% *}"-*.bats ;;
+			*)
+				false ;;
+			esac || { echo "no such test: \"$item\" in: $line"; return 1; }
+		done < <(sed 's/; /\n/g' <<<"$cell")
+	done < <(awk '/^\| field \| where/ { on = 1; getline; next } /^$/ { on = 0 } on' "$root/docs/oci.md")
+	[ "$rows" -ge 70 ]
+}
+
+# ---- verbs, side by side with runc
+
+# both VERB…: the same call of either, in $WORK/{hull,runc}.{out,err}; the exit codes agree: 0 with 0, failure with failure.
+both() {
+	local hull_code=0 runc_code=0
+	hull "$@" </dev/null >"$WORK/hull.out" 2>"$WORK/hull.err" 3>&- || hull_code=$?
+	timeout -k 5 60 runc --root "$WORK/runc" "$@" </dev/null >"$WORK/runc.out" 2>"$WORK/runc.err" 3>&- || runc_code=$?
+	[ $((hull_code != 0)) -eq $((runc_code != 0)) ] || {
+		echo "$*: runc $runc_code, hull $hull_code" >&2
+		cat "$WORK/runc.err" "$WORK/hull.err" >&2
+		return 1
+	}
+	code=$hull_code
+}
+
+# Both failed, and say the same: engines look for these words.
+same_error() {
+	[ "$code" -ne 0 ]
+	diff -u --label runc --label hull <(message "$WORK/runc.err") <(message "$WORK/hull.err") >&2
+}
+
+# The same keys and types: same_shape [FILTER]
+same_shape() {
+	local shape='[paths(scalars) as $p | ($p | map(if type == "number" then "[]" else . end) | join(".")) + ":" + (getpath($p) | type)] | unique | .[]'
+	diff -u --label runc --label hull <(jq -r "${1:-.} | $shape" "$WORK/runc.out") <(jq -r "${1:-.} | $shape" "$WORK/hull.out") >&2
+}
+
+@test "verbs as runc's: what is not there" {
+	require_runc
+	for verb in state start kill delete pause resume ps "events --stats" "exec x"; do
+		set -- $verb
+		[ "$verb" != "exec x" ] || { both exec "$ID" true; same_error; continue; }
+		both "$@" "$ID"
+		same_error
+		[[ "$(cat "$WORK/hull.err")" == *"container does not exist"* ]]
+	done
+	both delete --force "$ID"
+	[ "$code" -eq 0 ]
+	both list -q
+	[ ! -s "$WORK/hull.out" ] && [ ! -s "$WORK/runc.out" ]
+	both list -f json
+	diff <(jq -c . "$WORK/runc.out") <(jq -c . "$WORK/hull.out")
+}
+
+@test "verbs as runc's: the states created, running, paused, stopped" {
+	require_runc
+	args sleep 1000
+	both create --bundle "$BUNDLE" "$ID"
+	[ "$code" -eq 0 ]
+	both create --bundle "$BUNDLE" "$ID"
+	same_error
+	for step in created running paused stopped; do
+		case $step in
+		running) both start "$ID"; [ "$code" -eq 0 ] ;;
+		paused) both pause "$ID"; [ "$code" -eq 0 ] ;;
+		stopped)
+			both resume "$ID"
+			[ "$code" -eq 0 ]
+			both kill "$ID" KILL
+			[ "$code" -eq 0 ]
+			eventually 10 is_status "$ID" stopped
+			eventually 10 eval '[ "$(runc --root "$WORK/runc" state "$ID" | jq -r .status)" = stopped ]' ;;
+		esac
+		both state "$ID"
+		same_shape
+		[ "$(jq -r .status "$WORK/hull.out") $(jq -r .status "$WORK/runc.out")" = "$step $step" ]
+		both list -f json
+		same_shape '.[0]'
+		both list -q
+		diff "$WORK/runc.out" "$WORK/hull.out"
+		# What each state does not allow.
+		case $step in
+		created) both resume "$ID"; [ "$code" -ne 0 ] ;;
+		running)
+			both start "$ID"
+			same_error
+			both delete "$ID"
+			same_error
+			both resume "$ID"
+			[ "$code" -ne 0 ]
+			both ps -f json "$ID"
+			[ "$(jq -c 'map(type)' "$WORK/hull.out") $(jq -c 'map(type)' "$WORK/runc.out")" = '["number"] ["number"]' ]
+			both kill "$ID" 0
+			[ "$code" -eq 0 ]
+			both update --pids-limit 50 "$ID"
+			[ "$code" -eq 0 ]
+			both update --cpuset-cpus 9999 "$ID"
+			[ "$code" -ne 0 ]
+			both kill "$ID" NOSUCH
+			[ "$code" -ne 0 ]
+			both exec --process "$WORK/nosuch" "$ID"
+			[ "$code" -ne 0 ]
+			both events --stats "$ID"
+			for field in type id data.cpu.usage.total data.memory.usage.usage data.pids.current; do
+				[ "$(jq -r ".$field | type" "$WORK/hull.out")" = "$(jq -r ".$field | type" "$WORK/runc.out")" ]
+			done ;;
+		paused)
+			both pause "$ID"
+			[ "$code" -ne 0 ]
+			both exec "$ID" true
+			[ "$code" -ne 0 ]
+			[[ "$(cat "$WORK/hull.err")" == *"cannot exec in a paused container"* && "$(cat "$WORK/runc.err")" == *"cannot exec in a paused container"* ]] ;;
+		stopped)
+			for verb in start pause resume; do
+				both $verb "$ID"
+				[ "$code" -ne 0 ]
+			done
+			both exec "$ID" true
+			same_error
+			both kill "$ID" TERM
+			same_error
+			both kill --all "$ID" TERM
+			both delete "$ID"
+			[ "$code" -eq 0 ] ;;
+		esac
+	done
+}
+
+@test "verbs as runc's: kill and delete of a created container, features, spec" {
+	require_runc
+	args sleep 1000
+	both create --bundle "$BUNDLE" "$ID"
+	both kill "$ID" KILL
+	[ "$code" -eq 0 ]
+	eventually 10 is_status "$ID" stopped
+	eventually 10 eval '[ "$(runc --root "$WORK/runc" state "$ID" | jq -r .status)" = stopped ]'
+	both delete "$ID"
+	[ "$code" -eq 0 ]
+	both create --bundle "$BUNDLE" "$ID"
+	both delete --force "$ID"
+	[ "$code" -eq 0 ]
+
+	both features
+	for field in ociVersionMin ociVersionMax hooks mountOptions linux.namespaces linux.capabilities linux.cgroup linux.seccomp; do
+		[ "$(jq -r ".$field | type" "$WORK/hull.out")" = "$(jq -r ".$field | type" "$WORK/runc.out")" ] || { echo "$field"; return 1; }
+	done
+	jq -e '(.hooks | length) == 6' "$WORK/hull.out"
+	mkdir "$WORK/a" "$WORK/b"
+	(cd "$WORK/a" && "$HULL" spec)
+	(cd "$WORK/b" && runc spec)
+	diff <(jq -S 'del(.ociVersion, .process.terminal)' "$WORK/b/config.json") <(jq -S 'del(.ociVersion, .process.terminal)' "$WORK/a/config.json")
+	run ! hull --root "$ROOT" spec --bundle "$WORK/a"
 }
