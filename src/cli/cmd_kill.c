@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/units.h"
@@ -30,7 +31,7 @@ static int kill_container(const struct hull_cli *cli, const char *id, int sig, b
 	if (r < 0)
 		return r;
 	if (hull_state_effective(state) != HULL_STATUS_STOPPED) {
-		r = kill_running(cli, state, sig, all, err);
+		r = sig == 0 ? 0 : kill_running(cli, state, sig, all, err);
 		/* A supervisor that hangs or died a moment ago must not keep a SIGKILL from working. */
 		if (sig == SIGKILL && (r == -ETIMEDOUT || r == -ECONNREFUSED || r == -ENOTCONN)) {
 			hull_procref_kill(&state->supervisor, SIGKILL);
@@ -59,7 +60,8 @@ int hull_cmd_kill(struct hull_cli *cli, int argc, char **argv, struct hull_error
 	if (r != 0)
 		return r < 0 ? HULL_EXIT_USAGE : HULL_EXIT_OK;
 	if (first + 1 < argc) {
-		sig = hull_parse_signal(argv[first + 1]);
+		/* 0 only asks, as in kill(2). */
+		sig = strcmp(argv[first + 1], "0") == 0 ? 0 : hull_parse_signal(argv[first + 1]);
 		if (sig < 0) {
 			hull_error_set(err, EINVAL, "unknown signal \"%.32s\"", argv[first + 1]);
 			return HULL_EXIT_FAILURE;

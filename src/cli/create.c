@@ -591,10 +591,13 @@ int hull_start(const struct hull_cli *cli, const char *id, struct hull_error *er
 	if (r < 0)
 		return r;
 	enum hull_status status = hull_state_effective(state);
-	if (status != HULL_STATUS_CREATED)
-		r = status == HULL_STATUS_STOPPED
-			    ? hull_error_set(err, EINVAL, "cannot start a container that has stopped")
-			    : hull_error_set(err, EINVAL, "cannot start a container in the %s state", hull_status_name(status));
+	/* The texts are runc's. */
+	if (status == HULL_STATUS_STOPPED)
+		r = hull_error_set(err, EINVAL, "cannot start a container that has stopped");
+	else if (status == HULL_STATUS_RUNNING)
+		r = hull_error_set(err, EINVAL, "cannot start an already running container");
+	else if (status != HULL_STATUS_CREATED)
+		r = hull_error_set(err, EINVAL, "cannot start a container in the %s state", hull_status_name(status));
 	if (r == 0)
 		r = hull_client_connect(cli->root, state->pod_id, &client, err);
 	if (r == 0)

@@ -78,7 +78,7 @@ teardown() { teardown_hull; }
 	start_sleeper
 	run hull start "$ID"
 	[ "$status" -ne 0 ]
-	[[ "$output" == *"cannot start a container"* ]]
+	[[ "$output" == *"cannot start an already running container"* ]]
 }
 
 @test "delete: refuses a running container, --force takes it" {

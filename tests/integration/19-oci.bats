@@ -586,10 +586,11 @@ both() {
 	code=$hull_code
 }
 
-# Both failed, and say the same: engines look for these words.
+# Both failed, and say the same, up to the verb that runc puts in front: engines look for these words.
 same_error() {
 	[ "$code" -ne 0 ]
-	diff -u --label runc --label hull <(message "$WORK/runc.err") <(message "$WORK/hull.err") >&2
+	diff -u --label runc --label hull <(message "$WORK/runc.err" | sed 's/^[a-z]* failed: //') \
+		<(message "$WORK/hull.err" | sed 's/^[a-z]* failed: //') >&2
 }
 
 # The same keys and types: same_shape [FILTER]
