@@ -157,7 +157,8 @@ in_group() {
 
 	# All of it killed at once, so that nobody can clean up but delete.
 	start_sleeper
-	xargs kill -9 <"$(group memory "$path")/cgroup.procs"
+	# Some go with others.
+	xargs kill -9 <"$(group memory "$path")/cgroup.procs" || true
 	eventually 5 is_status "$ID" stopped
 	groups_left "$path"
 	hull delete "$ID"
