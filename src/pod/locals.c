@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +16,15 @@
 #define GUEST_LOCALS "/run/hull/local"
 /* Source: kubernetes pkg/volume/emptydir: the directory of the plugin in a pod's volumes. */
 #define EMPTY_DIR "/kubernetes.io~empty-dir/"
+
+/*
+ * A pod's /dev/shm by containerd, which lives as long as the pod. Those that other engines make for single containers may come and go in a
+ * VM, and under the same device number. Source: containerd internal/cri/server, getSandboxDevShm().
+ */
+static bool is_pods_shm(const char *source)
+{
+	return fnmatch("/*/io.containerd.grpc.v1.cri/sandboxes/*/shm", source, 0) == 0;
+}
 
 static bool is_empty(int fd)
 {
@@ -51,7 +61,7 @@ static bool describe(struct hull_container *c, int fd, const char *source, const
 		*options = hull_asprintf("pagesize=%ld,mode=%o,uid=%u,gid=%u", (long)fs.f_bsize, st.st_mode & 07777, st.st_uid, st.st_gid);
 		return true;
 	}
-	if (fs.f_type != TMPFS_MAGIC || !strstr(source, EMPTY_DIR) || !is_empty(fd))
+	if (fs.f_type != TMPFS_MAGIC || !(strstr(source, EMPTY_DIR) || is_pods_shm(source)) || !is_empty(fd))
 		return false;
 	*fstype = "tmpfs";
 	*options = tmpfs_options(c, &fs, &st);

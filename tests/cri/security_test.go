@@ -156,6 +156,7 @@ func TestNamespaces(t *testing.T) {
 		contains(t, "pid 1", b.sh(t, "tr '\\0' ' ' </proc/1/cmdline"), "sleep 3602")
 		a.sh(t, "echo shared >/dev/shm/both")
 		same(t, "/dev/shm", b.sh(t, "cat /dev/shm/both"), "shared")
+		same(t, "file system of /dev/shm", b.sh(t, "awk '$2 == \"/dev/shm\" { print $3 }' /proc/mounts"), "tmpfs")
 		same(t, "hostname", b.sh(t, "hostname"), p.config.Hostname)
 		same(t, "localhost", b.sh(t, "echo ping | nc -w 5 127.0.0.1 9000"), "ping")
 		same(t, "IPC", a.sh(t, "readlink /proc/self/ns/ipc"), b.sh(t, "readlink /proc/self/ns/ipc"))
