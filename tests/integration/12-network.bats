@@ -332,3 +332,19 @@ default via 10.88.0.1 dev data proto static " ]
 	run hull network list-ifaces nosuchpod
 	[ "$status" -eq 1 ]
 }
+
+@test "with Debian's kernel, whose drivers are modules: interfaces from the start and later, nftables" {
+	printf '[vm]\nkernel = %s\ninitrd = %s\n' "$DATA/vmlinuz-debian" "$DATA/initramfs-debian.img" >"$WORK/hull.conf"
+	export HULL_CONFIG=$WORK/hull.conf
+	caps NET_ADMIN
+	start_sleeper
+	same_network
+	guest ping -c 1 -W 10 10.77.0.1
+	wire eth1 peer1
+	in_ns addr add 10.82.0.2/24 dev eth1
+	ip -n "$PEER" addr add 10.82.0.1/24 dev peer1
+	eventually 20 same_network
+	guest ping -c 1 -W 10 10.82.0.1
+	guest nft add table inet t
+	guest nft list ruleset | grep -q 'table inet t'
+}

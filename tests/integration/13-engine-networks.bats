@@ -200,3 +200,28 @@ pod_gone() {
 	pod_gone user ptp "$PTP"
 	teardown_debian
 }
+
+# ---- other makers of networks
+
+@test "podman: slirp4netns, whose tap is its own process'" {
+	command -v slirp4netns >/dev/null || skip "no slirp4netns"
+	pm run -d --name web --network slirp4netns:port_handler=slirp4netns -p 18099:8080 t sh -c "$SERVE" >/dev/null
+	pm exec web ip addr show tap0 | grep -q 'inet 10.0.2.100/24'
+	[ "$(pm exec web cat /sys/class/net/tap0/mtu)" = 65520 ]
+	eventually 20 serves "http://127.0.0.1:18099/"
+	# Podman's own handler of ports connects from inside of the namespace, whose stack is not the VM's.
+	run pm run --rm --network slirp4netns -p 18100:8080 t true
+	[ "$status" -eq 126 ]
+	[[ "$output" == *"lives in it and would lose its network to the VM"* ]]
+}
+
+@test "podman: netavark's bridge and a published port" {
+	[ -x /usr/lib/podman/netavark ] || skip "no netavark"
+	local address
+	sed -i 's/network_backend = "cni"/network_backend = "netavark"/' "$D/containers.conf"
+	pm run -d --name web -p 18098:8080 t sh -c "$SERVE" >/dev/null
+	address=$(inside ip -j addr show podman0 | jq -r '.[0].addr_info[0].local')
+	eventually 20 serves "http://$address:18098/"
+	pm rm -f -t 0 web >/dev/null
+	sed -i 's/network_backend = "netavark"/network_backend = "cni"/' "$D/containers.conf"
+}
