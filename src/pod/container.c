@@ -62,6 +62,7 @@ static void ignore_reply(void *data, const struct hull_rpc_status *status, const
 }
 
 struct departed {
+	struct departed *next;
 	struct hull_pod *pod;
 	char *id;
 	struct hull_strv volumes;      /* that no container has any more */
@@ -77,6 +78,30 @@ static void forget_volumes(struct hull_pod *pod, const struct hull_strv *volumes
 			      &hull__agent__v1__empty__descriptor, DELETE_TIMEOUT_MS, NULL, 0, ignore_reply, NULL);
 }
 
+static void on_fits(void *data, struct hull_container *c, const struct hull_error *err);
+
+static bool is_departing(const struct hull_pod *pod, const char *id)
+{
+	for (const struct departed *d = pod->departed; d; d = d->next)
+		if (strcmp(d->id, id) == 0)
+			return true;
+	return false;
+}
+
+/* One that was created again under the name of `d` meanwhile comes next. */
+static void let_next(struct departed *d)
+{
+	struct departed **at = &d->pod->departed;
+	while (*at != d)
+		at = &(*at)->next;
+	*at = d->next;
+	struct hull_container *c = hull_pod_find(d->pod, d->id);
+	if (c && c->awaits_departed && d->pod->vm && !d->pod->lost && !is_departing(d->pod, c->id)) {
+		c->awaits_departed = false;
+		hull_pod_fit(c, &c->demand, on_fits, NULL);
+	}
+}
+
 /* The guest has unmounted what was the container's, or will not. */
 static void on_deleted(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
 {
@@ -86,6 +111,7 @@ static void on_deleted(void *data, const struct hull_rpc_status *status, const P
 		hull_disks_release(d->pod, d->id);
 		forget_volumes(d->pod, &d->volumes);
 	}
+	let_next(d);
 	hull_strv_clear(&d->volumes);
 	free(d->id);
 	free(d);
@@ -138,6 +164,8 @@ void hull_container_remove(struct hull_container *c)
 		departed->pod = pod;
 		departed->id = hull_strdup(c->id);
 		departed->volumes = gone;
+		departed->next = pod->departed;
+		pod->departed = departed;
 		hull_rpc_call(hull_vm_agent(pod->vm), "hull.agent.v1.Agent", "DeleteContainer", &ref.base,
 			      &hull__agent__v1__empty__descriptor, DELETE_TIMEOUT_MS, NULL, 0, on_deleted, departed);
 	} else {
@@ -542,6 +570,8 @@ void hull_container_create(struct hull_pod *pod, struct hull_rpc_request *reques
 		hull_rpc_request_on_cancel(request, on_creator_gone, c);
 		if (begin(c, m, fds + used, n_fds - used, spec, &err) < 0)
 			hull_container_fail(c, &err);
+		else if (pod->up && is_departing(pod, c->id))
+			c->awaits_departed = true;
 		else if (pod->up)
 			hull_pod_fit(c, &c->demand, on_fits, NULL);
 	}

@@ -79,6 +79,7 @@ struct hull_container {
 	int guest_pid;                 /* for people */
 	struct hull_demand demand;     /* what the VM has to be large enough for */
 	struct hull_pod_fit *fitting;  /* waits for the VM to grow */
+	bool awaits_departed;          /* one of the same name is not out of the guest yet */
 
 	struct hull_process *init;
 	struct hull_process *execs;
@@ -113,6 +114,7 @@ struct hull_pod {
 	bool up, winding_down, ending;
 	char *lost;                    /* why the VM is gone */
 	struct hull_container *containers;
+	struct departed *departed;     /* containers that the agent takes down; container.c */
 	struct hull_pod_disk *disks;   /* disks.c */
 	unsigned disk_number;          /* of the last one */
 	struct hull_io_limits disk_limits;     /* of each */
