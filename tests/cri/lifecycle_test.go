@@ -142,7 +142,7 @@ func TestRestart(t *testing.T) {
 	side := p.run(t, "cat /shared/steps; sleep 3600", shared)
 	side.logged(t, "init0\ninit1")
 	var last *container
-	for attempt := range uint32(5) {
+	for attempt := range uint32(12) {
 		c := p.run(t, "echo attempt >>/shared/steps; exit 3", shared, func(c *rt.ContainerConfig) { c.Metadata.Name, c.Metadata.Attempt = "looping", attempt })
 		same(t, "exit code", c.wait(t).ExitCode, 3)
 		if last != nil {
@@ -150,7 +150,7 @@ func TestRestart(t *testing.T) {
 		}
 		last = c
 	}
-	same(t, "attempts", side.sh(t, "grep -c attempt /shared/steps"), "5")
+	same(t, "attempts", side.sh(t, "grep -c attempt /shared/steps"), "12")
 	same(t, "the container beside", side.status(t).State, rt.ContainerState_CONTAINER_RUNNING)
 	list := must[*rt.ListContainersResponse](t)(runtime.ListContainers(ctx(t), &rt.ListContainersRequest{Filter: &rt.ContainerFilter{PodSandboxId: p.id}}))
 	same(t, "containers", len(list.Containers), 4)
