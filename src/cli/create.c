@@ -22,6 +22,7 @@
 #include "cli/hooks.h"
 #include "cli/launch.h"
 #include "cli/lend.h"
+#include "cli/rootless.h"
 #include "net/netns.h"
 #include "pod/config.h"
 #include "pod/group.h"
@@ -545,7 +546,9 @@ int hull_create(const struct hull_cli *cli, const char *id, const struct hull_cr
 
 	if (!hull_container_id_valid(id))
 		return hull_error_set(err, EINVAL, "invalid container ID \"%.64s\": letters, digits and _+-. only", id);
-	int r = load(&c, err);
+	int r = hull_check_root(err);
+	if (r == 0)
+		r = load(&c, err);
 	if (r == 0)
 		r = create_steps(&c, err);
 	if (r < 0 && c.made_dir) {

@@ -497,6 +497,20 @@ with_config() {
 	kill $holder
 }
 
+@test "another user than root, and root of a user namespace: refused before anything is made" {
+	chmod 755 "$WORK" "$BUNDLE"
+	run setpriv --reuid 65534 --regid 65534 --clear-groups "$HULL" --root "$WORK/other" create --bundle "$BUNDLE" "$ID"
+	[ "$status" -eq 1 ]
+	[ "$output" = "hull: Hull has to run as root, not as user 65534: it makes mount and network namespaces and jails for the VMs" ]
+	unshare -Ur true 2>/dev/null || skip "no user namespaces here"
+	for verb in create run; do
+		run unshare -Ur "$HULL" --root "$ROOT" $verb --bundle "$BUNDLE" "$ID"
+		[ "$status" -eq 1 ]
+		[ "$output" = "hull: Hull has to run in the host's own user namespace: rootless engines cannot use it yet" ]
+	done
+	assert_no_traces
+}
+
 @test "ids that are no names of files" {
 	for bad in '' . .. a/b ../x 'a b' $'a\nb' ':1:x' "$(printf 'i%.0s' {1..256})"; do
 		for verb in create state start kill delete; do
