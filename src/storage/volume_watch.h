@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Changes that the host makes in volumes, so that the guest can be told and inotify works across the border (docs/adr/0006).
+ * Changes that the host makes in volumes, so that the guest can be told and inotify works across the border (docs/adr/0010).
  *
  * Directories are marked with fanotify, each volume's from its root down, as many as allowed; nothing is polled, and nothing that the
  * guest says plays a part. What the share's own virtiofsd does is left out: the guest has seen to that itself. A read-only volume
