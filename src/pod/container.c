@@ -66,6 +66,8 @@ struct departed {
 	struct hull_pod *pod;
 	char *id;
 	struct hull_strv volumes;      /* that no container has any more */
+	struct hull_rpc_request *delete;       /* answered when its disks are free again; NULL: nobody waits */
+	bool out_of_guest;             /* what is left to wait for are its disks */
 };
 
 static void forget_volumes(struct hull_pod *pod, const struct hull_strv *volumes)
@@ -88,18 +90,46 @@ static bool is_departing(const struct hull_pod *pod, const char *id)
 	return false;
 }
 
-/* One that was created again under the name of `d` meanwhile comes next. */
-static void let_next(struct departed *d)
+static void answer_delete(struct hull_rpc_request *request)
 {
-	struct departed **at = &d->pod->departed;
+	Hull__Pod__V1__Empty done = HULL__POD__V1__EMPTY__INIT;
+	if (request)
+		hull_rpc_reply(request, &done.base);
+}
+
+/* Nothing of it is left in the VM. One that was created again under its name meanwhile comes next. */
+static void depart(struct departed *d)
+{
+	struct hull_pod *pod = d->pod;
+	struct departed **at = &pod->departed;
 	while (*at != d)
 		at = &(*at)->next;
 	*at = d->next;
-	struct hull_container *c = hull_pod_find(d->pod, d->id);
-	if (c && c->awaits_departed && d->pod->vm && !d->pod->lost && !is_departing(d->pod, c->id)) {
+	answer_delete(d->delete);
+	struct hull_container *c = hull_pod_find(pod, d->id);
+	hull_strv_clear(&d->volumes);
+	free(d->id);
+	free(d);
+	if (c && c->awaits_departed && pod->vm && !pod->lost && !is_departing(pod, c->id)) {
 		c->awaits_departed = false;
 		hull_pod_fit(c, &c->demand, on_fits, NULL);
 	}
+}
+
+void hull_container_disks_free(struct hull_pod *pod, const char *id)
+{
+	for (struct departed *d = pod->departed; d; d = d->next) {
+		if (d->out_of_guest && strcmp(d->id, id) == 0) {
+			depart(d);
+			return;
+		}
+	}
+}
+
+void hull_container_forget_departed(struct hull_pod *pod)
+{
+	while (pod->departed)
+		depart(pod->departed);
 }
 
 /* The guest has unmounted what was the container's, or will not. */
@@ -110,11 +140,11 @@ static void on_deleted(void *data, const struct hull_rpc_status *status, const P
 	if (status->code != HULL_RPC_CANCELLED) {
 		hull_disks_release(d->pod, d->id);
 		forget_volumes(d->pod, &d->volumes);
+		d->out_of_guest = true;
+		if (hull_disks_leaving(d->pod, d->id))
+			return;
 	}
-	let_next(d);
-	hull_strv_clear(&d->volumes);
-	free(d->id);
-	free(d);
+	depart(d);
 }
 
 static void unlink_container(struct hull_container *c)
@@ -150,6 +180,7 @@ void hull_container_remove(struct hull_container *c)
 	bool known = c->in_guest || c->creating;
 
 	hull_pod_fit_cancel(c);
+	hull_disks_disown(c);
 	if (c->creating)
 		hull_rpc_call_cancel(TAKE_PTR(c->creating));
 	if (c->network_pending)
@@ -164,6 +195,8 @@ void hull_container_remove(struct hull_container *c)
 		departed->pod = pod;
 		departed->id = hull_strdup(c->id);
 		departed->volumes = gone;
+		if (hull_disks_leaving(pod, c->id))
+			departed->delete = TAKE_PTR(c->delete);
 		departed->next = pod->departed;
 		pod->departed = departed;
 		hull_rpc_call(hull_vm_agent(pod->vm), "hull.agent.v1.Agent", "DeleteContainer", &ref.base,
@@ -172,6 +205,7 @@ void hull_container_remove(struct hull_container *c)
 		hull_disks_release(pod, c->id);
 		hull_strv_clear(&gone);
 	}
+	answer_delete(TAKE_PTR(c->delete));
 	unlink_container(c);
 	free_container(c);
 	hull_pod_settle(pod);
@@ -192,8 +226,6 @@ void hull_container_process_over(struct hull_container *c, struct hull_process *
 			/* The pause container's end, or the only container's, is the pod's. */
 			hull_pod_wind_down(pod);
 		if (c->delete) {
-			Hull__Pod__V1__Empty done = HULL__POD__V1__EMPTY__INIT;
-			hull_rpc_reply(TAKE_PTR(c->delete), &done.base);
 			hull_container_remove(c);
 			return;
 		}

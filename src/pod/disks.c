@@ -13,10 +13,10 @@
 
 /*
  *   WAITING ─plug▶ PLUGGING ─▶ PLUGGED ─unplug▶ LEAVING ─▶ (freed)
- * One whose container is gone while it is PLUGGING is unplugged when that is over. One that the guest does not let go of stays
+ * One whose container is gone while it is PLUGGING is unplugged when that is over. One that the guest does not let go of is STUCK
  * until the VM ends.
  */
-enum disk_state { WAITING, PLUGGING, PLUGGED, LEAVING };
+enum disk_state { WAITING, PLUGGING, PLUGGED, LEAVING, STUCK };
 
 struct hull_pod_disk {
 	struct hull_pod_disk *next;
@@ -75,6 +75,19 @@ void hull_disks_take(struct hull_container *c, const Hull__Pod__V1__CreateReques
 	}
 }
 
+/* Whoever waits for a container's last disk to leave waits no more. */
+static void disk_left(struct hull_pod_disk *d, bool is_stuck)
+{
+	struct hull_pod *pod = d->pod;
+	_cleanup_free_ char *owner = hull_strdup(d->owner);
+	if (is_stuck)
+		d->state = STUCK;
+	else
+		disk_free(d);
+	if (!hull_disks_leaving(pod, owner))
+		hull_container_disks_free(pod, owner);
+}
+
 static void on_unplugged(void *data, const struct hull_error *err)
 {
 	struct hull_pod_disk *d = data;
@@ -82,8 +95,7 @@ static void on_unplugged(void *data, const struct hull_error *err)
 		return;
 	if (err)
 		hull_log_warning("disk %s of %s stays until the VM ends: %s", d->id, d->owner, err->message);
-	else
-		disk_free(d);
+	disk_left(d, err != NULL);
 }
 
 static void unplug(struct hull_pod_disk *d)
@@ -102,7 +114,7 @@ static void plug_over(struct hull_pod_disk *d, const struct hull_error *err)
 		if (d->state == PLUGGED)
 			unplug(d);
 		else
-			disk_free(d);
+			disk_left(d, false);
 	} else if (err) {
 		struct hull_error cause = *err;
 		hull_error_wrap(&cause, "attach a disk of %s", d->owner);
@@ -221,18 +233,32 @@ void hull_disks_renumber(struct hull_container *c, unsigned removed_device)
 			d->index--;
 }
 
+void hull_disks_disown(struct hull_container *c)
+{
+	for (struct hull_pod_disk *d = c->pod->disks; d; d = d->next)
+		if (is_of(d, c))
+			d->orphan = true;
+}
+
 void hull_disks_release(struct hull_pod *pod, const char *container_id)
 {
 	for (struct hull_pod_disk *d = pod->disks, *next; d; d = next) {
 		next = d->next;
-		if (strcmp(d->owner, container_id) != 0 || d->state == LEAVING)
+		if (!d->orphan || strcmp(d->owner, container_id) != 0)
 			continue;
-		d->orphan = true;
 		if (d->state == PLUGGED && pod->vm && !pod->lost)
 			unplug(d);
 		else if (d->state == WAITING)
 			disk_free(d);
 	}
+}
+
+bool hull_disks_leaving(const struct hull_pod *pod, const char *container_id)
+{
+	for (const struct hull_pod_disk *d = pod->disks; d; d = d->next)
+		if (d->orphan && d->state != STUCK && strcmp(d->owner, container_id) == 0)
+			return true;
+	return false;
 }
 
 void hull_disks_free(struct hull_pod *pod)

@@ -23,8 +23,14 @@ bool hull_disks_has_rootfs(const struct hull_container *c);
 bool hull_disks_is_device(const struct hull_container *c, unsigned index);
 void hull_disks_renumber(struct hull_container *c, unsigned removed_device);
 
-/* The container is gone, and the guest has let go of it: its disks are unplugged. */
+/* The container goes. Its disks are no longer its own, for another one may be created under its name at once. */
+void hull_disks_disown(struct hull_container *c);
+
+/* The guest has let go of a container that went: its disks are unplugged. */
 void hull_disks_release(struct hull_pod *pod, const char *container_id);
+
+/* Whether disks of a container that went are still in the VM and may yet leave it. */
+bool hull_disks_leaving(const struct hull_pod *pod, const char *container_id);
 
 /* Frees what is left after the VM. */
 void hull_disks_free(struct hull_pod *pod);

@@ -318,6 +318,7 @@ void hull_pod_free(struct hull_pod *pod)
 	/* The VM first: nothing needs to be undone in a guest that is gone. */
 	hull_network_stop(pod->network);
 	hull_vm_free(TAKE_PTR(pod->vm));
+	hull_container_forget_departed(pod);
 	while (pod->containers) {
 		struct hull_container *c = pod->containers;
 		if (c->state && c->state->status != HULL_STATUS_STOPPED)

@@ -169,8 +169,12 @@ void hull_container_fail(struct hull_container *c, const struct hull_error *err)
 void hull_container_set_status(struct hull_container *c, enum hull_status status);
 /* A process of the container was reported. */
 void hull_container_process_over(struct hull_container *c, struct hull_process *p);
-/* Removes a stopped container from agent, share and list. */
+/* Removes a stopped container from agent, share and list. Its pending Delete is answered when its disks are free again. */
 void hull_container_remove(struct hull_container *c);
+/* The last disk of a container that was removed is unplugged, or never will be. */
+void hull_container_disks_free(struct hull_pod *pod, const char *id);
+/* The VM is gone, and with it what was still to be taken out of it. */
+void hull_container_forget_departed(struct hull_pod *pod);
 /* An exec that never started, or whose end has been reported and carried. */
 void hull_container_forget_exec(struct hull_container *c, struct hull_process *p);
 struct hull_process *hull_container_process(struct hull_container *c, const char *exec_id);

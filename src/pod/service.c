@@ -521,7 +521,7 @@ static void handle_delete(struct hull_rpc_request *request, const ProtobufCMessa
 		return;
 	}
 	if (c->init->reported) {
-		hull_rpc_reply(request, &done.base);
+		c->delete = request;
 		hull_container_remove(c);
 		return;
 	}

@@ -122,6 +122,28 @@ run_hull() {
 	[[ "$output" == *"Read-only file system"* ]]
 }
 
+@test "rootfs: a pod's container on an image is created again under its name at once" {
+	local i pause=$WORK/pause
+	cp -a "$BUNDLE" "$pause"
+	config '.annotations["io.kubernetes.cri.sandbox-id"] = $id | .annotations["io.kubernetes.cri.container-type"] = "container"' --arg id "$ID"
+	image root 64M ext4 "$BUNDLE/rootfs"
+	config '.annotations["io.hull.rootfs.block"] = ("ext4:" + $f)' --arg f "$WORK/root"
+	args sh -c 'echo once >>/written; wc -l </written'
+	BUNDLE=$pause
+	config '.annotations["io.kubernetes.cri.sandbox-id"] = $id | .annotations["io.kubernetes.cri.container-type"] = "sandbox"' --arg id "$ID"
+	args sleep 1000
+	hull run -d --bundle "$pause" "$ID" </dev/null >/dev/null 2>&1
+	for i in 1 2 3; do
+		run hull run --bundle "$WORK/bundle" "$ID-app" </dev/null
+		echo "$output"
+		[ "$output" = "$i" ]
+	done
+	hull create --bundle "$WORK/bundle" "$ID-app" </dev/null >/dev/null 2>&1
+	hull delete --force "$ID-app"
+	run hull run --bundle "$WORK/bundle" "$ID-app" </dev/null
+	[ "$output" = 4 ]
+}
+
 @test "device: one that is named is the container's; its numbers are the guest's" {
 	image raw 8M none
 	loop raw
