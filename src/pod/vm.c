@@ -23,6 +23,8 @@
 #define WHY_GRACE_MS 1000
 /* The same for virtiofsd, which ends by itself when its VM has, and whose own death is rarer. */
 #define WHY_SHARE_GRACE_MS 100
+/* The console's last bytes are on their way already. */
+#define WHY_PANIC_GRACE_MS 100
 
 struct hull_vm {
 	uv_loop_t *loop;
@@ -37,6 +39,7 @@ struct hull_vm {
 	struct hull_vm_facts facts;
 	bool ready, over;
 	uv_timer_t why;                /* waits for a better reason than a broken connection */
+	bool panicked;                 /* there is no better reason than that */
 	char broken[300];
 
 	char console[CONSOLE_KEEP_BYTES];      /* the last bytes that the guest's console said, as a ring */
@@ -115,12 +118,8 @@ static void lost(struct hull_vm *vm, const char *what)
 
 static void on_vmm_exit(void *data, const char *reason)
 {
-	lost(data, reason);
-}
-
-static void on_guest_panic(void *data)
-{
-	lost(data, "the guest's kernel panicked");
+	const struct hull_vm *vm = data;
+	lost(data, vm->panicked ? vm->broken : reason);
 }
 
 static void on_no_better_reason(uv_timer_t *timer)
@@ -129,10 +128,21 @@ static void on_no_better_reason(uv_timer_t *timer)
 	lost(vm, vm->broken);
 }
 
-static void on_share_exit(void *data, const char *reason)
+/* What the kernel said of it comes by another way, and may come later. */
+static void on_guest_panic(void *data)
 {
 	struct hull_vm *vm = data;
 	if (vm->over)
+		return;
+	vm->panicked = true;
+	snprintf(vm->broken, sizeof(vm->broken), "the guest's kernel panicked");
+	uv_timer_start(&vm->why, on_no_better_reason, WHY_PANIC_GRACE_MS, 0);
+}
+
+static void on_share_exit(void *data, const char *reason)
+{
+	struct hull_vm *vm = data;
+	if (vm->over || vm->panicked)
 		return;
 	snprintf(vm->broken, sizeof(vm->broken), "virtiofsd ended: %s", reason);
 	uv_timer_start(&vm->why, on_no_better_reason, WHY_SHARE_GRACE_MS, 0);
