@@ -139,14 +139,14 @@ static int name_all(struct hull_rtnl *rtnl, const Network *net, const struct hul
 				continue;
 			snprintf(passing, sizeof(passing), "hull-was%d", d->index);
 			r = rename_device(rtnl, d->index, passing, err);
-			strcpy(d->name, passing);
+			snprintf(d->name, sizeof(d->name), "%s", passing);
 		}
 		for (size_t n = 0; r == 0 && n < all.n; n++) {
 			struct device *d = &all.v[n];
 			if (d->index != index || strcmp(d->name, net->interfaces[i]->name) == 0)
 				continue;
 			r = rename_device(rtnl, index, net->interfaces[i]->name, err);
-			strcpy(d->name, net->interfaces[i]->name);
+			snprintf(d->name, sizeof(d->name), "%s", net->interfaces[i]->name);
 		}
 	}
 	return r;

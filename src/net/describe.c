@@ -5,6 +5,7 @@
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -187,7 +188,7 @@ static bool is_implied(const struct rtmsg *msg, uint32_t table, uint32_t priorit
 static void note_encapsulation(struct hull_net_view *view)
 {
 	if (!view->unsupported[0])
-		strcpy(view->unsupported, "a route with an encapsulation (MPLS, segment routing) cannot be given to a VM");
+		snprintf(view->unsupported, sizeof(view->unsupported), "a route with an encapsulation (MPLS, segment routing) cannot be given to a VM");
 }
 
 int hull_net_view_route(const struct nlmsghdr *h, void *data)

@@ -89,8 +89,7 @@ static int load_program(int map)
 		/* 34 */ EXIT,
 	};
 	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_SK_LOOKUP, .expected_attach_type = BPF_SK_LOOKUP, .insns = (uintptr_t)program,
-				.insn_cnt = HULL_ARRAY_SIZE(program), .license = (uintptr_t)"GPL" };
-	strcpy(attr.prog_name, "hull_localhost");
+				.insn_cnt = HULL_ARRAY_SIZE(program), .license = (uintptr_t)"GPL", .prog_name = "hull_localhost" };
 	int fd = bpf(BPF_PROG_LOAD, &attr);
 	return fd < 0 ? -errno : fd;
 }

@@ -156,12 +156,12 @@ static void mapped(void)
 	char *c = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	if (a == MAP_FAILED || b == MAP_FAILED || c == MAP_FAILED)
 		die("mmap");
-	strcpy(a + 4096, "through a");
+	memcpy(a + 4096, "through a", sizeof("through a"));
 	printf("through b: '%s'\n", b + 4096);
-	strcpy(c + 8192, "private");
+	memcpy(c + 8192, "private", sizeof("private"));
 	printf("private is private: '%s'\n", a + 8192);
 	if (fork() == 0) {
-		strcpy(a, "from the child");
+		memcpy(a, "from the child", sizeof("from the child"));
 		_exit(0);
 	}
 	wait(NULL);
@@ -174,7 +174,7 @@ static void mapped(void)
 	printf("a read shows: '%s'\n", text);
 	close(fd);
 	close(other);
-	strcpy(a + 100, "after close");
+	memcpy(a + 100, "after close", sizeof("after close"));
 	munmap(a, 16384);
 	munmap(b, 16384);
 	fd = open("map", O_RDONLY);
