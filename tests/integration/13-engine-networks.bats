@@ -218,6 +218,8 @@ pod_gone() {
 @test "podman: netavark's bridge and a published port" {
 	[ -x /usr/lib/podman/netavark ] || skip "no netavark"
 	local address
+	# The other backend's bridge keeps the same subnet, and with it the way back to the container.
+	inside ip link del cni-podman0 2>/dev/null || true
 	sed -i 's/network_backend = "cni"/network_backend = "netavark"/' "$D/containers.conf"
 	pm run -d --name web -p 18098:8080 t sh -c "$SERVE" >/dev/null
 	address=$(inside ip -j addr show podman0 | jq -r '.[0].addr_info[0].local')

@@ -99,7 +99,7 @@ unpack_for() {
 }
 
 @test "run: a terminal with a size" {
-	run timeout 60 script -qec "stty rows 31 cols 77; timeout -k 5 60 nsenter -t $HOLDER -n -m $(dirname "$CD_BINARY")/ctr --address $CD/sock run --rm -t --runtime $RUNTIME $IMAGE $C sh -c 'sleep 0.5; stty size; tty'" /dev/null </dev/null
+	run timeout 60 script -qec "stty rows 31 cols 77; timeout --foreground -k 5 60 nsenter -t $HOLDER -n -m $(dirname "$CD_BINARY")/ctr --address $CD/sock run --rm -t --runtime $RUNTIME $IMAGE $C sh -c 'sleep 0.5; stty size; tty'" /dev/null </dev/null
 	[[ "$output" = *"31 77"* ]]
 	[[ "$output" = *"/dev/pts/0"* ]]
 }
@@ -145,7 +145,7 @@ unpack_for() {
 	run ctr task exec --exec-id b "$C" sh -c 'exit 9'
 	[ "$status" -eq 9 ]
 	[ "$(echo in | ctr task exec --exec-id c "$C" cat)" = in ]
-	run timeout 60 script -qec "timeout -k 5 60 nsenter -t $HOLDER -n -m $(dirname "$CD_BINARY")/ctr --address $CD/sock task exec -t --exec-id d $C tty" /dev/null </dev/null
+	run timeout 60 script -qec "timeout --foreground -k 5 60 nsenter -t $HOLDER -n -m $(dirname "$CD_BINARY")/ctr --address $CD/sock task exec -t --exec-id d $C tty" /dev/null </dev/null
 	[[ "$output" = *"/dev/pts/"* ]]
 	for i in 1 2 3 4 5 6 7 8; do ctr task exec --exec-id "e$i" "$C" sh -c "echo $i" >"$CD/exec.$i" 3>&- & done
 	wait
