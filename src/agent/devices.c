@@ -2,9 +2,9 @@
 #include "agent/devices.h"
 
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/bpf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 
@@ -151,12 +151,6 @@ int hull_devices_compile(const struct hull_oci_device_rule *rules, size_t n, str
 	return 0;
 }
 
-static int bpf(int command, union bpf_attr *attr)
-{
-	long r = syscall(SYS_bpf, command, attr, sizeof(*attr));
-	return r < 0 ? -errno : (int)r;
-}
-
 int hull_devices_apply(int cgroup_fd, const struct hull_oci_device_rule *rules, size_t n, struct hull_error *err)
 {
 	_cleanup_free_ struct bpf_insn *program = NULL;
@@ -174,7 +168,7 @@ int hull_devices_apply(int cgroup_fd, const struct hull_oci_device_rule *rules, 
 		.insns = (uintptr_t)program,
 		.license = (uintptr_t)"Apache-2.0",
 	};
-	_cleanup_close_ int fd = bpf(BPF_PROG_LOAD, &load);
+	_cleanup_close_ int fd = hull_bpf(BPF_PROG_LOAD, &load);
 	if (fd < 0)
 		return hull_error_errno(err, fd, "linux.resources.devices: load the device filter");
 
@@ -184,6 +178,6 @@ int hull_devices_apply(int cgroup_fd, const struct hull_oci_device_rule *rules, 
 		.attach_type = BPF_CGROUP_DEVICE,
 		.attach_flags = BPF_F_ALLOW_MULTI,
 	};
-	r = bpf(BPF_PROG_ATTACH, &attach);
+	r = hull_bpf(BPF_PROG_ATTACH, &attach);
 	return r < 0 ? hull_error_errno(err, r, "linux.resources.devices: attach the device filter") : 0;
 }

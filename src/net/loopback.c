@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/loopback.h"
 
-#include <linux/bpf.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/bpf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "net/netns.h"
 
 #define BACKLOG 64
-
-static int bpf(int command, union bpf_attr *attr)
-{
-	return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
-}
 
 /* One place for the listening socket, where the program finds it. */
 static int make_map(int listener)
@@ -26,11 +20,12 @@ static int make_map(int listener)
 	union bpf_attr attr = { .map_type = BPF_MAP_TYPE_SOCKMAP, .key_size = sizeof(uint32_t), .value_size = sizeof(uint64_t), .max_entries = 1 };
 	uint32_t key = 0;
 	uint64_t value = (uint64_t)listener;
-	_cleanup_close_ int map = bpf(BPF_MAP_CREATE, &attr);
+	_cleanup_close_ int map = hull_bpf(BPF_MAP_CREATE, &attr);
 	if (map < 0)
-		return -errno;
+		return map;
 	attr = (union bpf_attr){ .map_fd = (uint32_t)map, .key = (uintptr_t)&key, .value = (uintptr_t)&value };
-	return bpf(BPF_MAP_UPDATE_ELEM, &attr) < 0 ? -errno : TAKE_FD(map);
+	int r = hull_bpf(BPF_MAP_UPDATE_ELEM, &attr);
+	return r < 0 ? r : TAKE_FD(map);
 }
 
 /* Instructions by the names that the kernel's documentation has for them. */
@@ -90,15 +85,13 @@ static int load_program(int map)
 	};
 	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_SK_LOOKUP, .expected_attach_type = BPF_SK_LOOKUP, .insns = (uintptr_t)program,
 				.insn_cnt = HULL_ARRAY_SIZE(program), .license = (uintptr_t)"GPL", .prog_name = "hull_localhost" };
-	int fd = bpf(BPF_PROG_LOAD, &attr);
-	return fd < 0 ? -errno : fd;
+	return hull_bpf(BPF_PROG_LOAD, &attr);
 }
 
 static int attach(int program, int netns_fd)
 {
 	union bpf_attr attr = { .link_create = { .prog_fd = (uint32_t)program, .target_fd = (uint32_t)netns_fd, .attach_type = BPF_SK_LOOKUP } };
-	int fd = bpf(BPF_LINK_CREATE, &attr);
-	return fd < 0 ? -errno : fd;
+	return hull_bpf(BPF_LINK_CREATE, &attr);
 }
 
 /* One socket for both families, if there are two. Its own port does not matter. */

@@ -15,7 +15,7 @@
  * The same for every pod. A guest that panics or oopses reboots at once, which the VMM takes for the end; the rest leaves out what
  * a VM need not do (guest/README.md has the measurements).
  */
-#define CMDLINE "console=hvc0 quiet panic=-1 oops=panic no_timer_check noreplace-smp tsc=reliable cgroup_no_v1=all"
+#define CMDLINE "console=hvc0 quiet panic=-1 oops=panic noreplace-smp cgroup_no_v1=all"
 /* Debian's modules carry Debian's signatures; nobody in the guest, root neither, loads others. */
 #define DEBIAN_CMDLINE " module.sig_enforce=1"
 
