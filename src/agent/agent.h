@@ -69,7 +69,7 @@ struct hull_process {
 	struct hull_alarm *deadline;
 	struct hull_rpc_request *request;
 
-	uint64_t oom_kills_before;
+	uint64_t oom_kills_before, oom_kills;  /* of the container, when it began and when it ended */
 	int exit_code, exit_signal;
 	bool oom_killed;
 	int64_t exited_at_ns;          /* CLOCK_REALTIME */
@@ -98,6 +98,10 @@ struct hull_container {
 	struct hull_oci_spec *spec;    /* until the container is created */
 	bool on_share;                 /* its root is on the share, and not a disk */
 	struct hull_keep *keep;        /* keep.h; NULL until the container is created */
+
+	struct hull_watch *oom_watch;  /* oom.c: AwaitOom, at most one */
+	struct hull_rpc_request *oom_request;
+	uint64_t oom_known;
 
 	/* PauseContainer waits for the kernel; DeleteContainer for the last process. */
 	struct hull_alarm *tick;
@@ -166,6 +170,11 @@ void hull_reap_wait(struct hull_process *process, struct hull_rpc_request *reque
 /* Fails those who wait with ABORTED. */
 void hull_reap_forget(struct hull_process *process);
 
+/* ------------------------------------------------------------------- oom.c */
+
+/* Nobody will be told any more: ends a pending AwaitOom with ABORTED. */
+void hull_oom_forget(struct hull_container *container);
+
 /* --------------------------------------------------- handlers of the service */
 
 void hull_handle_get_info(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
@@ -182,6 +191,7 @@ void hull_handle_wait(struct hull_rpc_request *request, const ProtobufCMessage *
 void hull_handle_delete_process(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
 void hull_handle_resize_terminal(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
 void hull_handle_list_processes(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
+void hull_handle_await_oom(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
 void hull_handle_online_cpus(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
 void hull_handle_shutdown(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
 void hull_handle_stdio(struct hull_rpc_stream *stream, const ProtobufCMessage *message, void *data);

@@ -103,6 +103,7 @@ void hull_container_free(struct hull_container *container)
 	while (!LIST_EMPTY(&container->processes))
 		hull_process_free(LIST_FIRST(&container->processes));
 	hull_alarm_free(container->tick);
+	hull_oom_forget(container);
 	close(container->cgroup_fd);
 	hull_keep_release(container->keep);
 	int r = hull_cgroup_remove(container->id);

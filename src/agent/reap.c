@@ -23,6 +23,7 @@ static void reply_status(const struct hull_process *process, struct hull_rpc_req
 	status.exit_code = process->exit_code;
 	status.signal = process->exit_signal;
 	status.oom_killed = process->oom_killed;
+	status.oom_kills = process->oom_kills;
 	status.exited_at_ns = process->exited_at_ns;
 	hull_rpc_reply(request, &status.base);
 }
@@ -68,8 +69,10 @@ static void on_exit_status(struct hull_process *process, int status)
 	process->exited_at_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	process->exit_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	process->exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-	process->oom_killed = process->exit_signal == SIGKILL &&
-			      hull_cgroup_oom_kills(container->cgroup_fd) > process->oom_kills_before;
+	process->oom_kills = hull_cgroup_oom_kills(container->cgroup_fd);
+	process->oom_killed = process->exit_signal == SIGKILL && process->oom_kills > process->oom_kills_before;
+	if (container->init == process)
+		hull_oom_forget(container);
 
 	/* With a pid namespace of its own the kernel has ended everything else in the container by now. */
 	if (container->init == process && container->shares_pid)

@@ -27,6 +27,7 @@ static const struct hull_rpc_method methods[] = {
 	{ "ResizeTerminal", &hull__agent__v1__resize_request__descriptor, hull_handle_resize_terminal, NULL },
 	{ "ListProcesses", &hull__agent__v1__container_ref__descriptor, hull_handle_list_processes, NULL },
 	{ "GetStats", &hull__agent__v1__container_ref__descriptor, hull_handle_get_stats, NULL },
+	{ "AwaitOom", &hull__agent__v1__oom_watch__descriptor, hull_handle_await_oom, NULL },
 	{ "UpdateContainer", &hull__agent__v1__update_request__descriptor, hull_handle_update_container, NULL },
 	{ "OnlineCpus", &hull__agent__v1__online_cpus_request__descriptor, hull_handle_online_cpus, NULL },
 	{ "ForgetVolumes", &hull__agent__v1__volumes_ref__descriptor, hull_handle_forget_volumes, NULL },

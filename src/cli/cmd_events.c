@@ -3,14 +3,15 @@
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/ask.h"
 
 #define NS_PER_US 1000
+#define ASK_TIMEOUT_MS 30000
 
 typedef Hull__Agent__V1__Stats Stats;
 
@@ -91,7 +92,8 @@ static void print_event(const char *type, const char *id, json_object *data)
 	json_object *event = json_object_new_object();
 	json_object_object_add(event, "type", json_object_new_string(type));
 	json_object_object_add(event, "id", json_object_new_string(id));
-	json_object_object_add(event, "data", data);
+	if (data)
+		json_object_object_add(event, "data", data);
 	printf("%s\n", json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	fflush(stdout);
 	json_object_put(event);
@@ -130,29 +132,69 @@ static int64_t parse_interval(const char *text)
 	return -EINVAL;
 }
 
-/* Prints until the container ends, which is no error. */
-static int follow(const struct hull_cli *cli, const char *id, bool once, int64_t interval_ms, struct hull_error *err)
+struct following {
+	struct hull_client *client;
+	const char *id;
+	int64_t interval_ms;
+	uint64_t oom_kills;            /* that are known */
+};
+
+static int print_now(struct following *f, bool first, struct hull_error *err)
 {
-	uint64_t oom_kills = 0;
-	for (bool first = true;; first = false) {
+	Hull__Pod__V1__ContainerRef ref = HULL__POD__V1__CONTAINER_REF__INIT;
+	ProtobufCMessage *message = NULL;
+	ref.container_id = (char *)(uintptr_t)f->id;
+	int r = hull_client_call(f->client, "Stats", &ref.base, &hull__agent__v1__stats__descriptor, ASK_TIMEOUT_MS, NULL, 0, &message, err);
+	if (r < 0)
+		return r;
+	const Stats *s = (const Stats *)message;
+	if (first)
+		f->oom_kills = s->oom_kills;
+	print_stats(f->id, s);
+	protobuf_c_message_free_unpacked(message, NULL);
+	return 0;
+}
+
+/* Until it is time for the next statistics. 0, or an error when the container has ended. */
+static int print_ooms(struct following *f, struct hull_error *err)
+{
+	int64_t deadline_ms = hull_now_ms() + f->interval_ms;
+	for (;;) {
+		Hull__Agent__V1__OomWatch m = HULL__AGENT__V1__OOM_WATCH__INIT;
 		ProtobufCMessage *message = NULL;
-		int r = hull_ask_container(cli, id, "Stats", &hull__agent__v1__stats__descriptor, &message, err);
-		if (r < 0) {
-			if (first)
-				return r;
+		int64_t left_ms = deadline_ms - hull_now_ms();
+		m.container_id = (char *)(uintptr_t)f->id;
+		m.known = f->oom_kills;
+		if (left_ms <= 0)
+			return 0;
+		int r = hull_client_call(f->client, "AwaitOom", &m.base, &hull__agent__v1__oom_kills__descriptor, left_ms, NULL, 0, &message, err);
+		if (r == -ETIMEDOUT) {
 			hull_error_clear(err);
 			return 0;
 		}
-		const Stats *s = (const Stats *)message;
-		if (!first && s->oom_kills > oom_kills)
-			print_event("oom", id, NULL);
-		oom_kills = s->oom_kills;
-		print_stats(id, s);
+		if (r < 0)
+			return r;
+		f->oom_kills = ((const Hull__Agent__V1__OomKills *)message)->count;
 		protobuf_c_message_free_unpacked(message, NULL);
-		if (once)
-			return 0;
-		usleep((useconds_t)(interval_ms * 1000));
+		print_event("oom", f->id, NULL);
 	}
+}
+
+/* Prints until the container ends, which is no error. */
+static int follow(const struct hull_cli *cli, const char *id, bool once, int64_t interval_ms, struct hull_error *err)
+{
+	_cleanup_(hull_client_freep) struct hull_client *client = NULL;
+	int r = hull_ask_connect(cli, id, &client, err);
+	if (r < 0)
+		return r;
+	struct following f = { .client = client, .id = id, .interval_ms = interval_ms };
+	r = print_now(&f, true, err);
+	if (r < 0 || once)
+		return r;
+	while (print_ooms(&f, err) == 0 && print_now(&f, false, err) == 0)
+		;
+	hull_error_clear(err);
+	return 0;
 }
 
 int hull_cmd_events(struct hull_cli *cli, int argc, char **argv, struct hull_error *err)

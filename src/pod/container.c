@@ -159,6 +159,7 @@ static void unlink_container(struct hull_container *c)
 
 static void free_container(struct hull_container *c)
 {
+	hull_oom_free(c);
 	hull_process_free(c->init);
 	while (c->execs) {
 		struct hull_process *p = c->execs;
@@ -222,6 +223,7 @@ void hull_container_process_over(struct hull_container *c, struct hull_process *
 {
 	struct hull_pod *pod = c->pod;
 	if (p == c->init) {
+		hull_oom_over(c, p->exit.oom_kills);
 		if (c->role != HULL_ROLE_MEMBER)
 			/* The pause container's end, or the only container's, is the pod's. */
 			hull_pod_wind_down(pod);

@@ -33,6 +33,7 @@ struct hull_container;
 struct hull_exit {
 	int code, signal;
 	bool oom_killed;
+	uint64_t oom_kills;            /* in the container, until then */
 	int64_t at_ns;                 /* CLOCK_REALTIME; the host's when the VM was lost */
 	char *lost;                    /* NULL, or why the process ended with its VM */
 };
@@ -87,6 +88,7 @@ struct hull_container {
 	struct hull_rpc_request *delete;       /* a forced delete that waits for the end */
 	struct hull_rpc_call *creating;        /* CreateContainer at the agent, until it is answered */
 	bool in_guest;                 /* the agent knows it */
+	struct hull_oom *oom;          /* oom.c; NULL: nobody has asked */
 	bool network_pending;          /* created but for the pod's network */
 	bool host_memory_limited;      /* its group on the host has a limit for the VM */
 
@@ -190,6 +192,15 @@ int hull_container_limit_host_first(struct hull_container *c, struct hull_error 
 void hull_pod_widen_host(struct hull_pod *pod, uint64_t memory_bytes);
 /* hull_pod_boot() with the VM's processes in the container's control group. */
 int hull_container_boot(struct hull_container *c, const struct hull_oci_spec *spec, int netns_fd, struct hull_error *err);
+
+/* ---- oom.c */
+
+struct hull_oom;
+/* Answers `request` (an AwaitOom) when the out-of-memory killer has ended more than `known` processes of the container, or with an error. */
+void hull_oom_await(struct hull_container *c, uint64_t known, struct hull_rpc_request *request);
+/* The container has ended, with so many: answers all. */
+void hull_oom_over(struct hull_container *c, uint64_t kills);
+void hull_oom_free(struct hull_container *c);
 
 /* ---- oomfile.c */
 

@@ -92,6 +92,7 @@ static void answer_waiter(struct hull_waiter *w)
 	reply.exit_code = e->code;
 	reply.signal = e->signal;
 	reply.oom_killed = e->oom_killed;
+	reply.oom_kills = e->oom_kills;
 	reply.exited_at_ns = e->at_ns;
 	if (e->lost)
 		reply.lost = e->lost;
@@ -228,6 +229,7 @@ static void on_exit_status(void *data, const struct hull_rpc_status *status, con
 	p->exit.code = p->exit.signal ? 128 + p->exit.signal : e->exit_code & 0xff;
 	p->killed = p->killed || p->exit.signal != 0;
 	p->exit.oom_killed = e->oom_killed;
+	p->exit.oom_kills = e->oom_kills;
 	p->exit.at_ns = e->exited_at_ns;
 	finish(p);
 }

@@ -317,6 +317,14 @@ static void handle_stats(struct hull_rpc_request *request, const ProtobufCMessag
 	ask_agent(data, request, m->container_id, "GetStats", &hull__agent__v1__stats__descriptor);
 }
 
+static void handle_await_oom(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data)
+{
+	const Hull__Agent__V1__OomWatch *m = (const Hull__Agent__V1__OomWatch *)message;
+	struct hull_container *c = find_or_fail(data, m->container_id, request);
+	if (c)
+		hull_oom_await(c, m->known, request);
+}
+
 static void on_info(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
 {
 	_cleanup_(forwarded_freep) struct forwarded *f = data;
@@ -547,6 +555,7 @@ static const struct hull_rpc_method methods[] = {
 	{ "Resume", &hull__pod__v1__container_ref__descriptor, handle_resume, NULL },
 	{ "Ps", &hull__pod__v1__container_ref__descriptor, handle_ps, NULL },
 	{ "Stats", &hull__pod__v1__container_ref__descriptor, handle_stats, NULL },
+	{ "AwaitOom", &hull__agent__v1__oom_watch__descriptor, handle_await_oom, NULL },
 	{ "Update", &hull__pod__v1__update_request__descriptor, handle_update, NULL },
 	{ "EditNetwork", &hull__pod__v1__network_edit__descriptor, handle_edit_network, NULL },
 	{ "SettleNetwork", &hull__pod__v1__empty__descriptor, handle_settle_network, NULL },

@@ -124,6 +124,7 @@ static void on_created(void *data, const char *message)
 	hull_rpc_reply(TAKE_PTR(t->request), &reply.base);
 	publish_created(t);
 	shim_process_watch(t->init);
+	shim_oom_watch(t);
 }
 
 /* containerd gave up, or is gone. */

@@ -99,10 +99,10 @@ static void end_pod(struct shim *shim)
 	for (struct shim_task *t = shim->tasks; t; t = t->next) {
 		/* One whose Create has not been answered hears of it from its child. */
 		if (t->init->status != HULL__CONTAINERD__STATUS__UNKNOWN)
-			shim_process_over(t->init, STATUS_LOST, false);
+			shim_process_over(t->init, STATUS_LOST, 0);
 		for (struct shim_process *p = t->execs; p; p = p->next)
 			if (p->status != HULL__CONTAINERD__STATUS__CREATED)
-				shim_process_over(p, STATUS_LOST, false);
+				shim_process_over(p, STATUS_LOST, 0);
 	}
 	shim_check_idle(shim);
 }

@@ -63,11 +63,7 @@ static void tell(struct shim_process *p)
 
 	p->status = HULL__CONTAINERD__STATUS__STOPPED;
 	shim_io_finish(p->io);
-	if (p->oom_killed) {
-		Hull__Containerd__TaskNamed oom = HULL__CONTAINERD__TASK_NAMED__INIT;
-		oom.container_id = t->id;
-		shim_events_publish(t->shim->events, "/tasks/oom", "containerd.events.TaskOOM", &oom.base);
-	}
+	shim_oom_tell(t, p->oom_kills);
 	shim_timestamp(p->exited_at_ns, &at);
 	event.container_id = t->id;
 	event.id = p->exec_id[0] ? p->exec_id : t->id;
@@ -84,13 +80,13 @@ static void tell(struct shim_process *p)
 	}
 }
 
-void shim_process_over(struct shim_process *p, uint32_t exit_status, bool oom_killed)
+void shim_process_over(struct shim_process *p, uint32_t exit_status, uint64_t oom_kills)
 {
 	if (p->over)
 		return;
 	p->over = true;
 	p->exit_status = exit_status;
-	p->oom_killed = oom_killed;
+	p->oom_kills = oom_kills;
 	p->exited_at_ns = shim_now_ns();
 	if (!p->starting)
 		tell(p);
@@ -111,10 +107,10 @@ static void on_waited(void *data, const struct hull_rpc_status *status, const Pr
 		const Hull__Pod__V1__ExitStatus *e = (const Hull__Pod__V1__ExitStatus *)response;
 		if (e->lost[0])
 			hull_log_warning("%s %s: %s", p->task->id, p->exec_id, e->lost);
-		shim_process_over(p, (uint32_t)e->exit_code & 0xff, e->oom_killed);
+		shim_process_over(p, (uint32_t)e->exit_code & 0xff, e->oom_kills);
 	} else {
 		hull_log_debug("%s %s: wait: %s", p->task->id, p->exec_id, status->message);
-		shim_process_over(p, STATUS_LOST, false);
+		shim_process_over(p, STATUS_LOST, 0);
 	}
 }
 
@@ -123,7 +119,7 @@ void shim_process_watch(struct shim_process *p)
 	Hull__Pod__V1__ProcessRef ref = HULL__POD__V1__PROCESS_REF__INIT;
 	struct shim *shim = p->task->shim;
 	if (!shim->self) {
-		shim_process_over(p, STATUS_LOST, false);
+		shim_process_over(p, STATUS_LOST, 0);
 		return;
 	}
 	ref.container_id = p->task->hull_id;

@@ -50,7 +50,7 @@ struct shim_process {
 	Hull__Containerd__Status status;
 	bool starting;                 /* Start is under way: the end is told after it */
 	bool over;                     /* the end is known; reported unless `starting` */
-	bool oom_killed;
+	uint64_t oom_kills;            /* in the task, until its end */
 	uint32_t exit_status;
 	int64_t exited_at_ns;          /* the host's clock */
 	struct hull_rpc_call *wait;
@@ -69,6 +69,8 @@ struct shim_task {
 	struct shim_child *child;      /* `hull` at work: create, start or delete */
 	struct hull_rpc_request *request;      /* whose answer waits for it */
 	bool cancelled;                /* nobody waits for the create any more */
+	uint64_t oom_kills;            /* that containerd was told of */
+	struct hull_rpc_call *oom_call;
 };
 
 struct shim {
@@ -135,8 +137,15 @@ void shim_process_watch(struct shim_process *p);
 /* Its Start was answered; an end that came meanwhile is told now. */
 void shim_process_started(struct shim_process *p);
 /* The end, seen from here; only the first counts. */
-void shim_process_over(struct shim_process *p, uint32_t exit_status, bool oom_killed);
+void shim_process_over(struct shim_process *p, uint32_t exit_status, uint64_t oom_kills);
 void shim_process_add_waiter(struct shim_process *p, struct hull_rpc_request *request);
+
+/* ---- oom.c */
+
+/* Tells containerd from now on when the guest's out-of-memory killer ends a process of the task. */
+void shim_oom_watch(struct shim_task *t);
+/* So many have been ended: tells, if that is news. */
+void shim_oom_tell(struct shim_task *t, uint64_t kills);
 
 /* ---- a call of the Pod service on behalf of a request */
 

@@ -41,6 +41,8 @@ void shim_task_free(struct shim_task *t)
 		shim_process_free(p);
 	}
 	shim_process_free(t->init);
+	if (t->oom_call)
+		hull_rpc_call_cancel(TAKE_PTR(t->oom_call));
 	shim_child_forget(t->child);
 	free(t->created_event);
 	free(t->id);

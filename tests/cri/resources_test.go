@@ -48,6 +48,11 @@ func TestResources(t *testing.T) {
 		st := c.wait(t)
 		same(t, "exit code", st.ExitCode, 137)
 		same(t, "reason", st.Reason, "OOMKilled")
+		// As with runc: of any of its processes.
+		c = p.run(t, "tail /dev/zero; exit 3", resources(func(r *rt.LinuxContainerResources) { r.MemoryLimitInBytes = 32 << 20 }))
+		st = c.wait(t)
+		same(t, "exit code of one whose child was killed", st.ExitCode, 3)
+		same(t, "its reason", st.Reason, "OOMKilled")
 		same(t, "the container beside", p.output(t, "echo lives"), "lives")
 	})
 }

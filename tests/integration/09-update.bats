@@ -50,6 +50,22 @@ teardown() { teardown_hull; }
 		and .data.memory.usage.usage > 0 and (.data.memory.raw | has("anon")) and (.data.blkio | has("ioServiceBytesRecursive"))'
 }
 
+@test "events: a line when the out-of-memory killer was there, at once, as runc's" {
+	config '.linux.resources.memory.limit = 25165824'
+	args sh -c 'while [ ! -e /dev/shm/go ]; do sleep 0.1; done; (exec tail /dev/zero); while [ -e /dev/shm/go ]; do sleep 0.1; done; exec tail /dev/zero'
+	hull run -d --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1
+	timeout 120 "$HULL" --root "$ROOT" events --interval 1h "$ID" >"$WORK/events" 3>&- &
+	local watcher=$!
+	eventually 20 grep -q stats "$WORK/events"
+	hull exec "$ID" touch /dev/shm/go
+	eventually 20 grep -q oom "$WORK/events"
+	[ "$(tail -n 1 "$WORK/events")" = "{\"type\":\"oom\",\"id\":\"$ID\"}" ]
+	# The end is one, too, and ends the list without waiting for the interval.
+	hull exec "$ID" rm /dev/shm/go
+	wait "$watcher"
+	[ "$(jq -r .type "$WORK/events" | paste -sd' ')" = "stats oom oom" ]
+}
+
 @test "events: a line for each interval until the container ends" {
 	start_sleeper
 	timeout 60 "$HULL" --root "$ROOT" events --interval 200ms "$ID" >"$WORK/events" 3>&- &

@@ -187,6 +187,21 @@ unpack_for() {
 	topics "$CD/events" "$C" | grep -q /tasks/oom
 }
 
+@test "out of memory of another process: told once each time, and the task goes on" {
+	local eat='x=x; while :; do x=$x$x; done'
+	watch_events "$CD/events"
+	run_c -d --null-io --memory-limit $((24 << 20)) $IMAGE "$C" sh -c "(exec sh -c '$eat'); sleep 3600"
+	eventually 20 eval 'topics "$CD/events" "$C" | grep -q /tasks/oom'
+	run ctr task exec --exec-id e "$C" sh -c "$eat"
+	[ "$status" -eq 137 ]
+	is_task "$C" RUNNING
+	ctr task metrics --format json "$C" >/dev/null
+	ctr task kill -s KILL "$C"
+	eventually 10 eval '[ "$(topics "$CD/events" "$C" | grep -c exit)" -eq 2 ]'
+	kill "$EVENTS"
+	[ "$(topics "$CD/events" "$C" | paste -sd' ')" = "/tasks/create /tasks/start /tasks/oom /tasks/exec-added /tasks/exec-started /tasks/oom /tasks/exit /tasks/exit" ]
+}
+
 @test "introspection: name and features" {
 	[ "$CD_VERSION" = 2 ] || skip "containerd 1.6 does not ask"
 	ctr plugins inspect-runtime --runtime "$RUNTIME" | tee "$CD/info"
