@@ -37,7 +37,7 @@ int main(int argc, char **argv)
 	struct hull_error err = HULL_ERROR_INIT;
 
 	signal(SIGPIPE, SIG_IGN);
-	/* Warnings of `start` would become part of the answer, which containerd reads from stdout and stderr together. */
+	/* Until `start` has found the engine's log: its warnings would become part of the answer, which containerd reads from stdout and stderr together. */
 	hull_log_setup(STDERR_FILENO, HULL_LOG_TEXT, HULL_LOG_ERROR, 0);
 	int r = shim_args_parse(argc, argv, &args, &err);
 	if (r == 0)

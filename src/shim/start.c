@@ -239,12 +239,27 @@ static int find_role(struct starting *s, enum hull_role *ret, struct hull_error 
 	return r;
 }
 
+/*
+ * containerd copies to its own log what comes out of the FIFO `log` of the bundle. Where nobody reads, nothing is said.
+ * Source: containerd, core/runtime/v2/binary.go.
+ */
+static void open_log(const struct shim_args *args)
+{
+	struct stat st;
+	_cleanup_close_ int fd = open("log", O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
+		return;
+	hull_log_setup(TAKE_FD(fd), HULL_LOG_TEXT, args->debug ? HULL_LOG_DEBUG : HULL_LOG_INFO, 0);
+	hull_log_tag(args->id);
+}
+
 int shim_start(const struct shim_args *args, struct hull_error *err)
 {
 	struct starting s = { .args = args };
 	enum hull_role role = HULL_ROLE_SINGLE;
 	if (args->bundle && chdir(args->bundle) < 0)
 		return hull_error_errno(err, errno, "%s", args->bundle);
+	open_log(args);
 	int r = shim_bootstrap_read(STDIN_FILENO, args->namespace, args->id, &s.options, &s.modern, err);
 	if (r == 0) {
 		s.root = hull_strdup(s.options.root ? s.options.root : hull_default_root());

@@ -330,6 +330,69 @@ unpack_for() {
 	[[ "$output" = *137* ]]
 }
 
+# The shim with another address for its events, or none: $CD/shim
+make_shim() {
+	printf '#!/bin/sh\n%s\nexec %s "$@"\n' "$1" "$HULL_PREFIX/bin/containerd-shim-hull-v2" >"$CD/shim"
+	chmod +x "$CD/shim"
+}
+
+@test "events wait while containerd is away, and come in order" {
+	make_shim "export TTRPC_ADDRESS=$CD/ev"
+	run_c -d --null-io --runtime "$CD/shim" $IMAGE "$C" sleep 3600
+	containerd_stop
+	kill -9 "$(pid_of "default+$C" .standIn)"
+	eventually 15 eval '[ "$(jq -r .status "$ROOT/containers/default+$C/state.json")" = stopped ]'
+	containerd_start
+	is_task "$C" STOPPED
+	watch_events "$CD/events"
+	[ -z "$(topics "$CD/events" "$C")" ]
+	ln -s "$CD/sock.ttrpc" "$CD/ev"
+	eventually 15 eval 'topics "$CD/events" "$C" | grep -q exit'
+	run ctr task rm "$C"
+	[[ "$output" = *137* ]]
+	eventually 10 eval 'topics "$CD/events" "$C" | grep -q delete'
+	kill "$EVENTS"
+	rm "$CD/ev"
+	[ "$(topics "$CD/events" "$C" | paste -sd' ')" = "/tasks/create /tasks/start /tasks/exit /tasks/delete" ]
+	grep "/tasks/exit" "$CD/events" | grep -q '"exit_status":137'
+}
+
+@test "events by containerd's own program when it has no address for them" {
+	make_shim "unset TTRPC_ADDRESS"
+	watch_events "$CD/events"
+	run_c -d --null-io --runtime "$CD/shim" $IMAGE "$C" sleep 3600
+	ctr task exec --exec-id e "$C" true
+	ctr task kill -s KILL "$C"
+	eventually 10 is_task "$C" STOPPED
+	# It waits for containerd, too.
+	containerd_stop
+	kill "$EVENTS" || true
+	containerd_start
+	watch_events "$CD/events2"
+	ctr task rm "$C" || true
+	eventually 15 eval 'topics "$CD/events2" "$C" | grep -q delete'
+	kill "$EVENTS"
+	[ "$(cat "$CD/events" "$CD/events2" >"$CD/both"; topics "$CD/both" "$C" | paste -sd' ')" = "/tasks/create /tasks/start /tasks/exec-added /tasks/exec-started /tasks/exit /tasks/exit /tasks/delete" ]
+}
+
+# in_group PID PATH: of the host
+in_group() {
+	grep -Eq "^[0-9]+:(memory)?:$2\$" "/proc/$1/cgroup"
+}
+
+@test "control groups: the VM is in its sandbox's, a member's stand-in in its own, the shim with containerd" {
+	local top=/${CD##*/} who
+	run_c -d --null-io --cgroup "$top/pod/pause" --annotation io.kubernetes.cri.container-type=sandbox --annotation io.kubernetes.cri.sandbox-id="$C" $IMAGE "$C" sleep 3600
+	run_c -d --null-io --cgroup "$top/pod/app" --annotation io.kubernetes.cri.container-type=container --annotation io.kubernetes.cri.sandbox-id="$C" $IMAGE "$C-app" sleep 3600
+	for who in vmmPid virtiofsdPid; do in_group "$(pod_json "$C" | jq ".$who")" "$top/pod/pause"; done
+	in_group "$(pid_of "default+$C" .standIn)" "$top/pod/pause"
+	in_group "$(pid_of "default+$C-app" .standIn)" "$top/pod/app"
+	# With a cgroup of its own for containerd's service this is that.
+	diff "/proc/$(shim_pid "$C")/cgroup" "/proc/$(cat "$CD/pid")/cgroup"
+	ctr task rm -f "$C-app" "$C" || true
+	run ! sh -c "find /sys/fs/cgroup -path '*$top*' -print -quit | grep ."
+}
+
 @test "containerd is killed while a container writes: nothing of it is lost" {
 	run_c -d --log-uri "file://$CD/log.$C" $IMAGE "$C" sh -c 'i=0; while [ $i -lt 150 ]; do echo line $i; i=$((i + 1)); sleep 0.01; done'
 	containerd_kill

@@ -145,6 +145,28 @@ nothing_of_shims() {
 	done
 }
 
+@test "start: options that have no effect are told in the engine's log; others are refused" {
+	args sleep 3600
+	make_bundle two
+	mkfifo "$WORK/two/log"
+	exec 7<>"$WORK/two/log"
+	# google.protobuf.Any of containerd.runc.v1.Options: shim_cgroup = "/x", io_uid = 5, binary_name = "runc"
+	start_two() {
+		printf "$1" | (cd "$WORK/two" && timeout 60 "$HULL_PREFIX/bin/containerd-shim-hull-v2" -namespace isula -id two start)
+	}
+	address=$(start_two '\n\032containerd.runc.v1.Options\022\014\032\002/x\040\0052\004runc')
+	[[ "$address" = unix:///* ]]
+	timeout 5 head -n 3 <&7 | tee "$WORK/said"
+	for option in binary_name shim_cgroup 'io_uid, io_gid'; do
+		grep -q "level=warning msg=\"two: runtime option $option has no effect: " "$WORK/said"
+	done
+	shim shutdown "$address" two
+	eventually 10 nothing_of_shims
+	run start_two '\n\017example.Options\022\000'
+	[ "$status" -ne 0 ]
+	[[ "$output" = *"runtime options of type example.Options are not understood"* ]]
+}
+
 @test "a shim that nobody uses ends by itself and leaves nothing" {
 	make_bundle two
 	shim start "$WORK/two" two "$STATE"
