@@ -13,10 +13,10 @@
 #include "base/mem.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "pod/console.h"
 #include "rpc/agent.pb-c.h"
 #include "vmm/probe.h"
 
-#define CONSOLE_KEEP_BYTES 4096
 #define MILESTONES_MAX 24
 #define ONLINE_TIMEOUT_MS 20000
 /* A VM that ends breaks the agent's connection first; why it ended is known a moment later. */
@@ -42,9 +42,7 @@ struct hull_vm {
 	bool panicked;                 /* there is no better reason than that */
 	char broken[300];
 
-	char console[CONSOLE_KEEP_BYTES];      /* the last bytes that the guest's console said, as a ring */
-	size_t console_at;
-	bool console_full;
+	struct hull_console console;
 
 	const char *milestone_names[MILESTONES_MAX];
 	int64_t milestone_ns[MILESTONES_MAX];
@@ -75,30 +73,6 @@ size_t hull_vm_milestones(const struct hull_vm *vm, const char *const **ret_name
 
 /* ---- the end of a VM */
 
-/*
- * What the guest's console said that explains its end, as one printable line: the guest chose these bytes. The kernel's own words on
- * a panic, if they are there, and the last line otherwise.
- */
-static void console_last_words(const struct hull_vm *vm, char *out, size_t room)
-{
-	size_t len = vm->console_full ? CONSOLE_KEEP_BYTES : vm->console_at;
-	size_t start = vm->console_full ? vm->console_at : 0, n = 0;
-	char text[CONSOLE_KEEP_BYTES + 1];
-	for (size_t i = 0; i < len; i++) {
-		char c = vm->console[(start + i) % CONSOLE_KEEP_BYTES];
-		if (c == '\n' || (c >= 0x20 && c < 0x7f))
-			text[n++] = c;
-	}
-	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
-		n--;
-	text[n] = '\0';
-
-	const char *line = strstr(text, "Kernel panic"), *newline = strrchr(text, '\n');
-	if (!line)
-		line = newline ? newline + 1 : text;
-	snprintf(out, room, "%.*s", (int)strcspn(line, "\n"), line);
-}
-
 static void lost(struct hull_vm *vm, const char *what)
 {
 	if (vm->over)
@@ -108,7 +82,9 @@ static void lost(struct hull_vm *vm, const char *what)
 
 	char words[400];
 	struct hull_error err = HULL_ERROR_INIT;
-	console_last_words(vm, words, sizeof(words));
+	if (vm->panicked)
+		hull_console_log(&vm->console);
+	hull_console_last_words(&vm->console, words, sizeof(words));
 	hull_error_set(&err, EIO, "%s%s%s", what, words[0] ? "; the guest's console said: " : "", words);
 	if (vm->ready)
 		vm->events->on_lost(vm->data, err.message);
@@ -164,11 +140,7 @@ static void on_agent_close(void *data, const char *reason)
 static void on_console(void *data, const uint8_t *bytes, size_t n)
 {
 	struct hull_vm *vm = data;
-	for (size_t i = 0; i < n; i++) {
-		vm->console[vm->console_at] = (char)bytes[i];
-		vm->console_at = (vm->console_at + 1) % CONSOLE_KEEP_BYTES;
-		vm->console_full = vm->console_full || vm->console_at == 0;
-	}
+	hull_console_add(&vm->console, bytes, n);
 	hull_log_debug("console: %.*s", (int)(n < 512 ? n : 512), (const char *)bytes);
 }
 
