@@ -93,7 +93,6 @@ struct hull_container {
 	struct hull_oci_id_mapping *uid_map, *gid_map;
 	size_t n_uid_map, n_gid_map;
 	struct hull_filter filter;
-	int seccomp_fd;                /* memory file, until the filter was read from it */
 
 	struct hull_oci_spec *spec;    /* until the container is created */
 	bool on_share;                 /* its root is on the share, and not a disk */

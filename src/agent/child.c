@@ -32,9 +32,9 @@ static int compare_ints(const void *a, const void *b)
 
 static void close_others(const struct hull_child *child)
 {
-	int keep[3 + HULL_NS_COUNT + HULL_AGENT_PRESERVED_MAX] = { child->sync, child->seccomp_fd, child->target };
-	size_t n = 3 + HULL_NS_COUNT;
-	memcpy(keep + 3, child->join, sizeof(child->join));
+	int keep[2 + HULL_NS_COUNT + HULL_AGENT_PRESERVED_MAX] = { child->sync, child->target };
+	size_t n = 2 + HULL_NS_COUNT;
+	memcpy(keep + 2, child->join, sizeof(child->join));
 	for (size_t i = 0; i < child->n_preserved; i++)
 		keep[n++] = child->preserved[i];
 	qsort(keep, n, sizeof(keep[0]), compare_ints);
@@ -59,8 +59,6 @@ static int place_preserved(struct hull_child *child)
 {
 	int first_free = 3 + (int)child->n_preserved;
 	int r = move_away(&child->sync, first_free);
-	if (r == 0)
-		r = move_away(&child->seccomp_fd, first_free);
 	if (r == 0)
 		r = move_away(&child->target, first_free);
 	for (size_t i = 0; r == 0 && i < HULL_NS_COUNT; i++)

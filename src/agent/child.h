@@ -25,6 +25,7 @@ struct hull_child {
 	const struct hull_oci_process *process;
 	bool user_namespace;
 	bool new_keyring;
+	const struct hull_filter *filter;
 	bool has_personality;
 	unsigned long personality;
 
@@ -35,11 +36,9 @@ struct hull_child {
 	bool readonly_rootfs;
 	int new_namespaces;            /* CLONE_NEW… of network, IPC, UTS: made apart from the pod's */
 	bool sets_hostname;
-	int seccomp_fd;                /* memory file that receives the compiled filter */
 	int join[HULL_NS_COUNT];       /* pidfds of processes whose namespace to join; -1: none */
 
 	/* exec */
-	const struct hull_filter *filter;
 	int cgroup_fd;                 /* where to start; -1: the container's own group */
 	int target;                    /* pidfd of the container's first process */
 	int target_namespaces;         /* CLONE_NEW… to join */

@@ -82,8 +82,6 @@ static int launch(const struct hull_child *child, struct hull_mount_sources *sou
 		return hull_error_errno(err, errno, "setdomainname");
 	if (hull_sysctl_apply(&spec->sysctl, err) < 0)
 		return -err->code;
-	if (spec->seccomp.present && hull_filter_compile(&spec->seccomp, child->seccomp_fd, err) < 0)
-		return -err->code;
 	if (child->root_disk->device[0] &&
 	    hull_disk_root_open(child->root_disk, !child->readonly_rootfs, &sources->root, err) < 0)
 		return -err->code;
@@ -153,15 +151,11 @@ static int build_root(const struct hull_child *child, struct hull_mount_sources 
 static int prepare(const struct hull_child *child, struct hull_mount_sources *sources,
 		   struct hull_attrs_program *program, struct hull_error *err)
 {
-	struct hull_filter filter;
-	unsigned flags = hull_filter_flags(&child->spec->seccomp);
-
-	if (hull_child_settle(child, err) < 0 || build_root(child, sources, err) < 0 ||
-	    hull_filter_read(child->seccomp_fd, flags, &filter, err) < 0)
+	if (hull_child_settle(child, err) < 0 || build_root(child, sources, err) < 0)
 		return hull_error_wrap(err, "error during container init");
 
 	struct hull_attrs attrs = {
-		.process = child->process, .container_id = child->container_id, .filter = &filter,
+		.process = child->process, .container_id = child->container_id, .filter = child->filter,
 		.new_keyring = child->new_keyring, .user_namespace = child->user_namespace,
 		.has_personality = child->has_personality, .personality = child->personality, .n_preserved = child->n_preserved,
 	};

@@ -88,7 +88,6 @@ struct hull_container *hull_container_new(struct hull_agent *agent, const char *
 	container->agent = agent;
 	container->id = hull_strdup(id);
 	container->cgroup_fd = cgroup_fd;
-	container->seccomp_fd = -1;
 	LIST_INIT(&container->processes);
 	LIST_INSERT_HEAD(&agent->containers, container, link);
 	agent->n_containers++;
@@ -109,8 +108,6 @@ void hull_container_free(struct hull_container *container)
 	int r = hull_cgroup_remove(container->id);
 	if (r < 0)
 		hull_log_warning("%s: remove the control group: %s", container->id, strerror(-r));
-	if (container->seccomp_fd >= 0)
-		close(container->seccomp_fd);
 	/* A failed first attempt leaves its place to the next. */
 	if (agent->pod_container && strcmp(agent->pod_container, container->id) == 0) {
 		free(agent->pod_container);

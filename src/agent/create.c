@@ -6,7 +6,6 @@
 #include <sched.h>
 #include <string.h>
 #include <linux/sched.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "agent/boot.h"
@@ -164,10 +163,9 @@ static int create(struct hull_container *container, const Hull__Agent__V1__Creat
 	hull_hugepages_allow(spec);
 	if (decide(container, message, &child, err) < 0 || apply_resources(container, err) < 0)
 		return -err->code;
-	container->seccomp_fd = memfd_create("seccomp", MFD_CLOEXEC);
-	if (container->seccomp_fd < 0)
-		return hull_error_errno(err, errno, "memfd_create");
-	child.seccomp_fd = container->seccomp_fd;
+	if (hull_filter_take(message->seccomp.data, message->seccomp.len, message->seccomp_flags, &container->filter, err) < 0)
+		return -err->code;
+	child.filter = &container->filter;
 	child.user_namespace = container->user_namespace;
 	child.new_keyring = container->new_keyring;
 	child.has_personality = container->has_personality;

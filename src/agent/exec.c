@@ -61,7 +61,7 @@ static int launch(struct hull_container *container, const Hull__Agent__V1__ExecR
 	struct hull_child child = {
 		.container_id = container->id, .process = process, .user_namespace = container->user_namespace,
 		.new_keyring = container->new_keyring, .has_personality = container->has_personality,
-		.personality = container->personality, .seccomp_fd = -1, .join = HULL_CHILD_JOIN_NONE,
+		.personality = container->personality, .join = HULL_CHILD_JOIN_NONE,
 		.filter = &container->filter, .cgroup_fd = cgroup_fd, .target = container->init->pidfd,
 		.target_namespaces = container->exec_namespaces,
 	};

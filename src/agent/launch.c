@@ -134,10 +134,8 @@ static int on_ready(struct hull_process *process, struct hull_error *err)
 	if (process->state != HULL_PROCESS_LAUNCHING || !is_init(process))
 		return hull_error_set(err, EPROTO, "unexpected message");
 
-	if (hull_filter_read(container->seccomp_fd, hull_filter_flags(&spec->seccomp), &container->filter, err) < 0 ||
-	    hull_cgroup_seal(container->cgroup_fd, &spec->resources, err) < 0)
+	if (hull_cgroup_seal(container->cgroup_fd, &spec->resources, err) < 0)
 		return -err->code;
-	hull_closep(&container->seccomp_fd);
 	container->keep = hull_keep_new(container->agent->loop, container->on_share ? process->pid : 0, spec);
 	hull_oci_spec_free(container->spec);
 	container->spec = NULL;

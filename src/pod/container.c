@@ -169,6 +169,8 @@ static void free_container(struct hull_container *c)
 	hull_closep(&c->dirfd);
 	hull_state_free(c->state);
 	hull_locals_free(c);
+	hull_oci_spec_free(c->spec);
+	hull_seccomp_program_clear(&c->seccomp);
 	free(c->spec_json);
 	free(c->id);
 	free(c);
@@ -302,6 +304,14 @@ static void on_network(void *data, const struct hull_error *err)
 	hull_container_fail(c, &network);
 }
 
+/* After the boot, which is not what the limits are for. */
+static int limit_host(struct hull_container *c, struct hull_error *err)
+{
+	int r = c->spec->has_resources ? hull_container_limit_host(c, &c->spec->resources, err) : 0;
+	hull_oci_spec_free(TAKE_PTR(c->spec));
+	return r < 0 ? hull_error_wrap(err, "config.json") : 0;
+}
+
 static void on_created(void *data, const struct hull_rpc_status *status, const ProtobufCMessage *response)
 {
 	struct hull_container *c = data;
@@ -317,7 +327,7 @@ static void on_created(void *data, const struct hull_rpc_status *status, const P
 	}
 	c->in_guest = true;
 	c->guest_pid = ((const Hull__Agent__V1__ProcessStarted *)response)->guest_pid;
-	if (hull_container_limit_host_first(c, &err) < 0) {
+	if (limit_host(c, &err) < 0) {
 		hull_container_fail(c, &err);
 		return;
 	}
@@ -347,6 +357,8 @@ void hull_container_continue(struct hull_container *c)
 	m.readonly_rootfs = c->rootfs_readonly;
 	m.no_pivot = c->no_pivot;
 	m.no_new_keyring = c->no_new_keyring;
+	m.seccomp = (ProtobufCBinaryData){ .len = c->seccomp.len, .data = c->seccomp.bpf };
+	m.seccomp_flags = c->seccomp.flags;
 	m.n_disks = n_disks;
 	m.disks = pointers;
 	_cleanup_free_ Hull__Agent__V1__LocalVolume **locals = hull_locals_describe(c);
@@ -362,6 +374,7 @@ void hull_container_continue(struct hull_container *c)
 	c->creating = hull_rpc_call(hull_vm_agent(c->pod->vm), "hull.agent.v1.Agent", "CreateContainer", &m.base,
 				    &hull__agent__v1__process_started__descriptor, CREATE_TIMEOUT_MS, NULL, 0, on_created,
 				    c);
+	hull_seccomp_program_clear(&c->seccomp);
 	free(TAKE_PTR(c->spec_json));
 }
 
@@ -401,12 +414,24 @@ static void drop_host_disks(struct hull_container *c, const struct hull_oci_spec
 	}
 }
 
+/* The profile stays here and its program goes instead. */
+static int compile_seccomp(struct hull_container *c, json_object *spec, struct hull_error *err)
+{
+	json_object *object, *profile;
+	if (!c->spec->seccomp.present || !json_object_object_get_ex(spec, "linux", &object) ||
+	    !json_object_object_get_ex(object, "seccomp", &profile))
+		return 0;
+	int r = hull_seccomp_compile(&c->pod->seccomp, &c->spec->seccomp, json_object_to_json_string_ext(profile, JSON_C_TO_STRING_PLAIN),
+				     &c->seccomp, err);
+	json_object_object_del(object, "seccomp");
+	return r;
+}
+
 /*
  * config.json as the guest needs it: sources of bind mounts are places in the share, joined namespaces are containers'. Hooks of the
  * host stay here.
  */
-static int localise_spec(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, const struct hull_oci_spec *parsed,
-			 char *const *volumes, struct hull_error *err)
+static int localise_spec(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, char *const *volumes, struct hull_error *err)
 {
 	static const char *const host_hooks[] = { "prestart", "createRuntime", "poststart", "poststop" };
 	_cleanup_free_ char *text = hull_strndup((const char *)m->spec_json.data, m->spec_json.len);
@@ -423,20 +448,21 @@ static int localise_spec(struct hull_container *c, const Hull__Pod__V1__CreateRe
 		}
 	}
 	localise_namespaces(spec, m);
-	drop_host_disks(c, parsed, spec);
+	drop_host_disks(c, c->spec, spec);
+	int r = compile_seccomp(c, spec, err);
 	if (json_object_object_get_ex(spec, "hooks", &hooks))
 		for (size_t i = 0; i < HULL_ARRAY_SIZE(host_hooks); i++)
 			json_object_object_del(hooks, host_hooks[i]);
 	c->spec_json = hull_strdup(json_object_to_json_string_ext(spec, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(spec);
-	return 0;
+	return r;
 }
 
 /* `fds`: the rootfs unless a disk is that, then the mounts. Their places in the guest go to `volumes`. */
-static int fill_share(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, const struct hull_oci_spec *spec,
-		      const int *fds, char **volumes,
+static int fill_share(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, const int *fds, char **volumes,
 		      struct hull_error *err)
 {
+	const struct hull_oci_spec *spec = c->spec;
 	struct hull_share *share = hull_vm_share(c->pod->vm);
 	int r = 0;
 	/* Writable on the host even if root.readonly: docs/adr/0004. */
@@ -476,9 +502,9 @@ static bool has_disk_rootfs(const Hull__Pod__V1__CreateRequest *m)
 	return false;
 }
 
-static int begin(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, int *fds, size_t n_fds,
-		 const struct hull_oci_spec *spec, struct hull_error *err)
+static int begin(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, int *fds, size_t n_fds, struct hull_error *err)
 {
+	const struct hull_oci_spec *spec = c->spec;
 	size_t n_shared = !has_disk_rootfs(m) + m->n_mounts;
 	if (n_fds != n_shared + m->n_disks + (m->has_netns ? 1 : 0))
 		return hull_error_set(err, EBADMSG, "%zu descriptors for a rootfs, %zu mounts, %zu disks and %d network namespaces", n_fds,
@@ -493,22 +519,23 @@ static int begin(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m
 	if (r < 0)
 		return r;
 	char **volumes = hull_new(char *, m->n_mounts);
-	r = fill_share(c, m, spec, fds, volumes, err);
+	r = fill_share(c, m, fds, volumes, err);
 	if (r == 0)
-		r = localise_spec(c, m, spec, volumes, err);
+		r = localise_spec(c, m, volumes, err);
 	for (size_t i = 0; i < m->n_mounts; i++)
 		free(volumes[i]);
 	free(volumes);
 	return r;
 }
 
-static struct hull_container *container_new(struct hull_pod *pod, const Hull__Pod__V1__CreateRequest *m,
-					    enum hull_role role)
+static struct hull_container *container_new(struct hull_pod *pod, const Hull__Pod__V1__CreateRequest *m, enum hull_role role,
+					    struct hull_oci_spec *spec)
 {
 	struct hull_container *c = hull_new(struct hull_container, 1);
 	c->pod = pod;
 	c->id = hull_strdup(m->container_id);
 	c->role = role;
+	c->spec = spec;
 	c->dirfd = -1;
 	c->rootfs_readonly = m->rootfs_readonly;
 	c->no_pivot = m->no_pivot;
@@ -594,15 +621,15 @@ void hull_container_create(struct hull_pod *pod, struct hull_rpc_request *reques
 		hull_closep(&standin);
 		hull_pod_settle(pod);
 	} else {
-		struct hull_container *c = container_new(pod, m, role);
-		c->init = hull_process_new(c, "", spec->process.terminal, &stdio, standin);
+		struct hull_container *c = container_new(pod, m, role, TAKE_PTR(spec));
+		c->init = hull_process_new(c, "", c->spec->process.terminal, &stdio, standin);
 		hull_process_preserve(c->init, m->stdio, fds + used);
 		used += c->init->n_preserved;
 		c->init->rows = m->stdio ? m->stdio->rows : 0;
 		c->init->columns = m->stdio ? m->stdio->columns : 0;
 		c->create = request;
 		hull_rpc_request_on_cancel(request, on_creator_gone, c);
-		if (begin(c, m, fds + used, n_fds - used, spec, &err) < 0)
+		if (begin(c, m, fds + used, n_fds - used, &err) < 0)
 			hull_container_fail(c, &err);
 		else if (pod->up && is_departing(pod, c->id))
 			c->awaits_departed = true;

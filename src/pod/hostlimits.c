@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "pod/group.h"
 #include "pod/pod.h"
@@ -71,23 +70,5 @@ int hull_container_boot(struct hull_container *c, const struct hull_oci_spec *sp
 	if (hull_hostgroup_add(&own, getpid(), &back_err) < 0)
 		hull_log_warning("%s: %s", c->id, back_err.message);
 	hull_hostgroup_clear(&own);
-	return r;
-}
-
-int hull_container_limit_host_first(struct hull_container *c, struct hull_error *err)
-{
-	_cleanup_free_ char *text = NULL;
-	struct hull_oci_spec *spec = NULL;
-	size_t len;
-	int r = hull_file_read(c->dirfd, "config.json", HULL_OCI_CONFIG_MAX_BYTES, &text, &len);
-	if (r < 0)
-		return hull_error_errno(err, r, "read config.json of container %s", c->id);
-	r = hull_oci_spec_parse(text, len, &spec, err);
-	if (r == 0 && spec->has_resources) {
-		r = hull_container_limit_host(c, &spec->resources, err);
-		if (r < 0)
-			hull_error_wrap(err, "config.json");
-	}
-	hull_oci_spec_free(spec);
 	return r;
 }

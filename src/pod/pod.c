@@ -326,6 +326,7 @@ void hull_pod_free(struct hull_pod *pod)
 		hull_container_remove(c);
 	}
 	hull_disks_free(pod);
+	hull_seccomp_cache_clear(&pod->seccomp);
 	hull_network_free(TAKE_PTR(pod->network));
 	hull_rpc_server_free(pod->server);
 	uv_close((uv_handle_t *)&pod->end_timer, NULL);

@@ -19,6 +19,7 @@
 #include "pod/forward.h"
 #include "pod/network.h"
 #include "pod/role.h"
+#include "pod/filter.h"
 #include "pod/size.h"
 #include "pod/state.h"
 #include "pod/relay.h"
@@ -92,10 +93,13 @@ struct hull_container {
 	bool network_pending;          /* created but for the pod's network */
 	bool host_memory_limited;      /* its group on the host has a limit for the VM */
 
+	struct hull_oci_spec *spec;    /* until the agent has made the container */
+
 	/* Kept until the VM is up. */
 	Hull__Agent__V1__LocalVolume *locals;  /* locals.c */
 	size_t n_locals;
 	char *spec_json;
+	struct hull_seccomp_program seccomp;
 	bool rootfs_readonly, no_pivot, no_new_keyring;
 };
 
@@ -118,6 +122,7 @@ struct hull_pod {
 	struct hull_container *containers;
 	struct departed *departed;     /* containers that the agent takes down; container.c */
 	struct hull_pod_disk *disks;   /* disks.c */
+	struct hull_seccomp_cache seccomp;
 	unsigned disk_number;          /* of the last one */
 	struct hull_io_limits disk_limits;     /* of each */
 	uv_timer_t end_timer;          /* bounds winding down, then the flushing of last answers */
@@ -185,9 +190,6 @@ struct hull_process *hull_container_process(struct hull_container *c, const char
 
 /* The limits of `resources` that act on the host, for the processes of the pod's VM. Nothing for a member of a pod. */
 int hull_container_limit_host(struct hull_container *c, const struct hull_oci_resources *resources, struct hull_error *err);
-/* Those of the container's configuration. After the boot, which is not what the limits are for. */
-int hull_container_limit_host_first(struct hull_container *c, struct hull_error *err);
-
 /* The VM is about to have so much memory: limits for its processes go up before. */
 void hull_pod_widen_host(struct hull_pod *pod, uint64_t memory_bytes);
 /* hull_pod_boot() with the VM's processes in the container's control group. */
