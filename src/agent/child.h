@@ -22,6 +22,7 @@ struct hull_child {
 	int preserved[HULL_AGENT_PRESERVED_MAX];       /* become 3, 4, … */
 	size_t n_preserved;
 	const char *container_id;
+	const char *engine_id;         /* for hooks */
 	const struct hull_oci_process *process;
 	bool user_namespace;
 	bool new_keyring;

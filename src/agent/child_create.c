@@ -178,7 +178,7 @@ void hull_child_create(struct hull_child *child)
 		hull_child_fail(child, &err);
 	if (hull_sync_send(child->sync, HULL_SYNC_READY, 0, NULL, -1) < 0 || hull_sync_await_go(child->sync) < 0)
 		_exit(1);
-	if (hull_hooks_run(child->spec, child->container_id, &err) < 0)
+	if (hull_hooks_run(child->spec, child->engine_id, &err) < 0)
 		hull_child_fail(child, &err);
 	hull_attrs_execute(&program, &err);
 	hull_child_fail(child, &err);

@@ -147,7 +147,8 @@ static int create(struct hull_container *container, const Hull__Agent__V1__Creat
 {
 	struct hull_oci_spec *spec = container->spec;
 	struct hull_child child = {
-		.container_id = container->id, .process = &spec->process, .spec = spec, .rootfs = message->rootfs,
+		.container_id = container->id, .engine_id = message->engine_id[0] ? message->engine_id : container->id,
+		.process = &spec->process, .spec = spec, .rootfs = message->rootfs,
 		.readonly_rootfs = message->readonly_rootfs, .cgroup_fd = -1, .join = HULL_CHILD_JOIN_NONE, .target = -1,
 	};
 	const struct hull_launch_streams streams = {

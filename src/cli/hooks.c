@@ -22,6 +22,7 @@
 static int state_file(const struct hull_state *state, enum hull_status status)
 {
 	json_object *obj = hull_state_json(state, status);
+	json_object_object_add(obj, "id", json_object_new_string(hull_state_engine_id(state)));
 	_cleanup_free_ char *text = hull_json_text(obj);
 	json_object_put(obj);
 	_cleanup_close_ int fd = memfd_create("hull-state", MFD_CLOEXEC);

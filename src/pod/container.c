@@ -352,6 +352,7 @@ void hull_container_continue(struct hull_container *c)
 		pointers[i] = &disks[i];
 	Hull__Agent__V1__CreateContainerRequest m = HULL__AGENT__V1__CREATE_CONTAINER_REQUEST__INIT;
 	m.container_id = c->id;
+	m.engine_id = (char *)(uintptr_t)hull_state_engine_id(c->state);
 	m.spec_json = (ProtobufCBinaryData){ .len = strlen(c->spec_json), .data = (uint8_t *)c->spec_json };
 	m.rootfs = rootfs;
 	m.readonly_rootfs = c->rootfs_readonly;

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "pod/paths.h"
+#include "pod/role.h"
 
 #define STATE_MAX_BYTES (4u << 20)
 
@@ -225,6 +226,12 @@ enum hull_status hull_state_effective(const struct hull_state *state)
 	if (state->status == HULL_STATUS_CREATING && hull_procref_alive(&state->creator))
 		return HULL_STATUS_CREATING;
 	return HULL_STATUS_STOPPED;
+}
+
+const char *hull_state_engine_id(const struct hull_state *state)
+{
+	const char *separator = state->keeps_serving ? strchr(state->id, HULL_NAMESPACE_SEPARATOR) : NULL;
+	return separator ? separator + 1 : state->id;
 }
 
 void hull_state_free(struct hull_state *s)

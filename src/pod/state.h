@@ -58,6 +58,9 @@ int hull_state_read(int container_dirfd, struct hull_state **ret, struct hull_er
 /* The status now: a container whose supervisor (or, while creating, whose creator) is gone is stopped. */
 enum hull_status hull_state_effective(const struct hull_state *state);
 
+/* The container's ID as its engine knows it, for hooks: the shim puts containerd's namespace before it. Lives as long as the state. */
+const char *hull_state_engine_id(const struct hull_state *state);
+
 void hull_state_free(struct hull_state *state);
 
 /* Opens containers/<id>. -ENOENT with runc's message when there is no such container. */

@@ -167,6 +167,26 @@ nothing_of_shims() {
 	[[ "$output" = *"runtime options of type example.Options are not understood"* ]]
 }
 
+@test "hooks are told the container's id as the engine knows it" {
+	args sleep 3600
+	printf '#!/bin/sh\ncat >"$1"\n' >"$WORK/hook"
+	chmod +x "$WORK/hook"
+	make_bundle two '.hooks = ({createRuntime: "created", poststart: "started", poststop: "stopped"} | map_values([{path: "'"$WORK"'/hook", args: ["hook", "'"$WORK"'/" + .]}]))
+		| .hooks.startContainer = [{path: "/bin/sh", args: ["sh", "-c", "cat >/dev/shm/state"], env: ["PATH=/bin:/usr/bin"]}]'
+	address=$(shim start "$WORK/two" two "$STATE")
+	shim create "$address" "$WORK/two" two
+	shim begin "$address" two
+	"$HULL" --root "$ROOT" exec isula+two cat /dev/shm/state >"$WORK/inside"
+	shim kill "$address" two 9
+	shim wait "$address" two
+	shim delete "$address" two
+	shim shutdown "$address" two
+	for when in created inside started stopped; do
+		[ "$(jq -r .id "$WORK/$when")" = two ]
+	done
+	eventually 10 nothing_of_shims
+}
+
 @test "a shim that nobody uses ends by itself and leaves nothing" {
 	make_bundle two
 	shim start "$WORK/two" two "$STATE"
