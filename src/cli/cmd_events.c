@@ -95,6 +95,7 @@ static void print_event(const char *type, const char *id, json_object *data)
 	if (data)
 		json_object_object_add(event, "data", data);
 	printf("%s\n", json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	/* follow() and main() ask the stream for errors. */
 	fflush(stdout);
 	json_object_put(event);
 }
@@ -180,7 +181,7 @@ static int print_ooms(struct following *f, struct hull_error *err)
 	}
 }
 
-/* Prints until the container ends, which is no error. */
+/* Prints until the container ends, which is no error, or until nobody reads. */
 static int follow(const struct hull_cli *cli, const char *id, bool once, int64_t interval_ms, struct hull_error *err)
 {
 	_cleanup_(hull_client_freep) struct hull_client *client = NULL;
@@ -191,7 +192,7 @@ static int follow(const struct hull_cli *cli, const char *id, bool once, int64_t
 	r = print_now(&f, true, err);
 	if (r < 0 || once)
 		return r;
-	while (print_ooms(&f, err) == 0 && print_now(&f, false, err) == 0)
+	while (!ferror(stdout) && print_ooms(&f, err) == 0 && print_now(&f, false, err) == 0)
 		;
 	hull_error_clear(err);
 	return 0;

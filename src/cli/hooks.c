@@ -65,8 +65,11 @@ static int wait_hook(pid_t pid, const struct hull_oci_hook *hook, int out, struc
 	_cleanup_close_ int pidfd = hull_pidfd_open(pid);
 
 	int r = pidfd < 0 ? pidfd : hull_pidfd_wait(pidfd, timeout_ms);
-	if (r < 0)
+	if (r < 0) {
+		/* Its group, and itself in case it has not made the group yet. */
 		kill(-pid, SIGKILL);
+		kill(pid, SIGKILL);
+	}
 	waitpid(pid, &status, 0);
 	said(out, words, sizeof(words));
 	if (r == -ETIMEDOUT)

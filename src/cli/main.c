@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hull: the command line. Global options, then a verb of the table below. */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -131,6 +132,43 @@ static int count_inherited(void)
 	return fd;
 }
 
+/* What was printed has not been written before this, and a full disk is not a success. A reader that has gone wants no words. */
+static int finish_output(const struct hull_cli *cli, int status)
+{
+	bool failed = ferror(stdout);
+	errno = 0;
+	if (fflush(stdout) == 0 && !failed)
+		return status;
+	if (errno != EPIPE) {
+		struct hull_error err = HULL_ERROR_INIT;
+		hull_error_errno(&err, errno ? errno : EIO, "write standard output");
+		hull_cli_report(cli, err.message);
+	}
+	return status == HULL_EXIT_OK ? HULL_EXIT_FAILURE : status;
+}
+
+/* Runs the verb that argv starts with. */
+static int run_verb(struct hull_cli *cli, const struct globals *g, int argc, char **argv)
+{
+	struct hull_error err = HULL_ERROR_INIT;
+	hull_verb_fn verb = argc > 0 ? find_verb(argv[0]) : NULL;
+	int status = HULL_EXIT_USAGE;
+
+	if (hull_paths_check(g->root, &err) < 0)
+		status = HULL_EXIT_FAILURE;
+	else if (g->version)
+		status = hull_cmd_version(cli, 1, (char *[]){ (char *)(uintptr_t)"version", NULL }, &err);
+	else if (argc == 0)
+		hull_error_set(&err, EINVAL, "no verb given; `hull --help` lists them");
+	else if (!verb)
+		hull_error_set(&err, EINVAL, "unknown verb \"%s\"; `hull --help` lists them", argv[0]);
+	else
+		status = verb(cli, argc, argv, &err);
+	if (err.code)
+		hull_cli_report(cli, err.message);
+	return finish_output(cli, status);
+}
+
 int main(int argc, char **argv)
 {
 	struct globals g = { .root = hull_default_root(), .log_format = "text", .log_level = "warning",
@@ -156,11 +194,11 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
 		print_help(options);
-		return argc < 2 ? HULL_EXIT_USAGE : HULL_EXIT_OK;
+		return finish_output(&cli, argc < 2 ? HULL_EXIT_USAGE : HULL_EXIT_OK);
 	}
 	int r = hull_options_parse(&usage, options, argc, argv, &first, &err);
 	if (r == 1)
-		return HULL_EXIT_OK;
+		return finish_output(&cli, HULL_EXIT_OK);
 	if (r == 0)
 		r = open_log(&cli, &g, &err);
 	if (r == 0)
@@ -169,23 +207,7 @@ int main(int argc, char **argv)
 		hull_cli_report(&cli, err.message);
 		return HULL_EXIT_USAGE;
 	}
-	if (hull_paths_check(g.root, &err) < 0) {
-		hull_cli_report(&cli, err.message);
-		return HULL_EXIT_FAILURE;
-	}
 	cli.root = g.root;
 	cli.systemd_cgroup = g.systemd_cgroup || strcmp(g.cgroup_manager, "systemd") == 0;
-	if (g.version)
-		return hull_cmd_version(&cli, 1, argv, &err);
-
-	hull_verb_fn verb = first < argc ? find_verb(argv[first]) : NULL;
-	if (!verb) {
-		hull_error_set(&err, EINVAL, "unknown verb \"%s\"; `hull --help` lists them", first < argc ? argv[first] : "");
-		hull_cli_report(&cli, err.message);
-		return HULL_EXIT_USAGE;
-	}
-	int status = verb(&cli, argc - first, argv + first, &err);
-	if (err.code)
-		hull_cli_report(&cli, err.message);
-	return status;
+	return run_verb(&cli, &g, argc - first, argv + first);
 }

@@ -10,6 +10,9 @@
 #define OPTIONS_MAX 32
 #define HELP_CODE 1000
 
+/* For "%s%s" before a message: the verb, if these are a verb's options, and not the global ones. */
+#define WHERE(usage) (usage)->verb, *(usage)->verb ? ": " : ""
+
 void hull_options_print(const struct hull_option *options)
 {
 	for (const struct hull_option *o = options; o->name; o++) {
@@ -22,7 +25,8 @@ void hull_options_print(const struct hull_option *options)
 
 static void print_help(const struct hull_usage *usage, const struct hull_option *options)
 {
-	printf("Usage: hull %s%s %s\n\n%s\n", usage->verb, options->name ? " [OPTIONS]" : "", usage->args, usage->about);
+	printf("Usage: hull%s%s%s%s%s\n\n%s\n", *usage->verb ? " " : "", usage->verb, options->name ? " [OPTIONS]" : "",
+	       *usage->args ? " " : "", usage->args, usage->about);
 	if (options->name) {
 		printf("\nOptions:\n");
 		hull_options_print(options);
@@ -35,7 +39,7 @@ static int store(const struct hull_option *o, const char *text, const struct hul
 	case HULL_OPTION_FLAG:
 		/* Go's flag package also takes --flag=false. */
 		if (text && strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
-			return hull_error_set(err, EINVAL, "%s: --%s: expected true or false, found \"%s\"", usage->verb, o->name, text);
+			return hull_error_set(err, EINVAL, "%s%s--%s: expected true or false, found \"%s\"", WHERE(usage), o->name, text);
 		*(bool *)o->value = !text || strcmp(text, "true") == 0;
 		return 0;
 	case HULL_OPTION_STRING:
@@ -46,7 +50,7 @@ static int store(const struct hull_option *o, const char *text, const struct hul
 		return 0;
 	case HULL_OPTION_NUMBER:
 		if (hull_parse_i64(text, 0, INT32_MAX, o->value) < 0)
-			return hull_error_set(err, EINVAL, "%s: --%s: expected a number, found \"%s\"", usage->verb, o->name, text);
+			return hull_error_set(err, EINVAL, "%s%s--%s: expected a number, found \"%s\"", WHERE(usage), o->name, text);
 		return 0;
 	}
 	return 0;
@@ -104,15 +108,15 @@ int hull_options_parse(const struct hull_usage *usage, const struct hull_option 
 		} else {
 			const char *given = argv[optind - 1];
 			if (code == ':')
-				return hull_error_set(err, EINVAL, "%s: option %s needs an argument", usage->verb, given);
-			return hull_error_set(err, EINVAL, "%s: unknown option %s; see `hull %s --help`", usage->verb, given,
-					      usage->verb);
+				return hull_error_set(err, EINVAL, "%s%soption %s needs an argument", WHERE(usage), given);
+			return hull_error_set(err, EINVAL, "%s%sunknown option %s; see `hull%s%s --help`", WHERE(usage), given,
+					      *usage->verb ? " " : "", usage->verb);
 		}
 	}
 	int n = argc - optind;
 	if (n < usage->min_args || (usage->max_args >= 0 && n > usage->max_args))
-		return hull_error_set(err, EINVAL, "%s: %s arguments; usage: hull %s %s", usage->verb,
-				      n < usage->min_args ? "too few" : "too many", usage->verb, usage->args);
+		return hull_error_set(err, EINVAL, "%s%s%s arguments; usage: hull %s%s%s", WHERE(usage),
+				      n < usage->min_args ? "too few" : "too many", usage->verb, *usage->args ? " " : "", usage->args);
 	*ret_first = optind;
 	return 0;
 }

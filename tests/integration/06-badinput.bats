@@ -521,3 +521,24 @@ with_config() {
 	done
 	assert_no_traces
 }
+
+@test "what cannot be printed is no success" {
+	local verb
+	for verb in list version features "pod ls" "spec --help" --help; do
+		status=0
+		# shellcheck disable=SC2086
+		hull $verb >/dev/full 2>"$WORK/err" || status=$?
+		[ "$status" -eq 1 ] || { echo "$verb: status $status" >&2; return 1; }
+		grep -q "^hull: write standard output: " "$WORK/err"
+	done
+	# No noise for a pipe that was read as far as wanted.
+	hull features 2>"$WORK/err" | true
+	[ ! -s "$WORK/err" ]
+}
+
+@test "command line: what is said of the global options and of no verb" {
+	status=0; output=$(hull --nosuch 2>&1) || status=$?
+	[ "$status" -eq 2 ] && [ "$output" = 'hull: unknown option --nosuch; see `hull --help`' ]
+	status=0; output=$(hull --debug 2>&1) || status=$?
+	[ "$status" -eq 2 ] && [ "$output" = 'hull: no verb given; `hull --help` lists them' ]
+}

@@ -421,7 +421,7 @@ static void raw_header(char *raw, char type, size_t size)
 	};
 	unsigned sum = 0;
 	snprintf(h.size, sizeof(h.size), "%011zo", size);
-	strcpy(h.rest, type == '2' ? "target" : "");
+	snprintf(h.rest, sizeof(h.rest), "%s", type == '2' ? "target" : "");
 	memcpy(h.rest + 100, "ustar\00000", 8);
 	for (size_t i = 0; i < sizeof(h); i++)
 		sum += ((unsigned char *)&h)[i];

@@ -103,8 +103,8 @@ static char *nested(char open, char close, const char *middle, unsigned depth)
 {
 	char *text = hull_calloc(2 * depth + strlen(middle) + 1, 1);
 	memset(text, open, depth);
-	strcpy(text + depth, middle);
-	memset(text + strlen(text), close, depth);
+	memcpy(text + depth, middle, strlen(middle));
+	memset(text + depth + strlen(middle), close, depth);
 	return text;
 }
 

@@ -203,7 +203,7 @@ static void large_input_is_bounded(void **state HULL_UNUSED)
 		char *p = stpcpy(text, heads[i]);
 		while (p + strlen(repeats[i]) + 4 < text + HULL_OCI_CONFIG_MAX_BYTES)
 			p = stpcpy(p, repeats[i]);
-		strcpy(p, i == 1 ? "]}" : "]}}");
+		snprintf(p, 4, "%s", i == 1 ? "]}" : "]}}");
 		assert_null(parse_exact(text, strlen(text), &err));
 		assert_int_equal(err.code, EINVAL);
 	}

@@ -35,9 +35,10 @@ static char *args(const struct hull_vm_config *config, const struct hull_qemu_ho
 
 	if (hull_qemu_args(config, host ? host : &plain, &fds, &argv, &err) < 0)
 		fail_msg("%s", err.message);
-	strcpy(text, "\n");
-	for (size_t i = 0; i < argv.n; i++)
-		strcat(strcat(text, argv.v[i]), "\n");
+	size_t used = (size_t)snprintf(text, sizeof(text), "\n");
+	for (size_t i = 0; i < argv.n && used < sizeof(text); i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s\n", argv.v[i]);
+	assert_true(used < sizeof(text));
 	hull_strv_clear(&argv);
 	return text;
 }

@@ -332,8 +332,9 @@ static void test_garbage(void **state)
 static void test_depth(void **state)
 {
 	char line[256] = "{\"event\": \"X\", \"data\": ";
-	memset(line + strlen(line), '[', 100);
-	strcat(line, "\n");
+	size_t head = strlen(line);
+	memset(line + head, '[', 100);
+	line[head + 100] = '\n';
 	closes(state, true, line, EPROTO, "nesting");
 }
 

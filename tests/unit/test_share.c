@@ -97,7 +97,7 @@ static int setup(void **state)
 
 	*state = f;
 	f->vhost_fd = -1;
-	strcpy(f->base, "/tmp/hull-share-XXXXXX");
+	snprintf(f->base, sizeof(f->base), "/tmp/hull-share-XXXXXX");
 	if (!mkdtemp(f->base))
 		return -1;
 	snprintf(f->dir, sizeof(f->dir), "%s/share", f->base);
@@ -135,7 +135,7 @@ static const char *seen(struct fixture *f, const char *path)
 	_cleanup_free_ char *full = hull_asprintf("%s/%s", f->root, path), *data = NULL;
 	text[0] = '\0';
 	if (hull_file_read(AT_FDCWD, full, sizeof(text) - 1, &data, NULL) == 0)
-		strcpy(text, data);
+		snprintf(text, sizeof(text), "%s", data);
 	return text;
 }
 
@@ -480,9 +480,9 @@ static char *joined(const struct hull_virtiofsd_features *features)
 	static char text[2048];
 	struct hull_strv args = { 0 };
 	hull_virtiofsd_args("/v", features, "/dir", 5, 4096, &args);
-	text[0] = '\0';
-	for (size_t i = 0; i < args.n; i++)
-		strcat(strcat(text, args.v[i]), " ");
+	size_t used = 0;
+	for (size_t i = 0; i < args.n && used < sizeof(text); i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s ", args.v[i]);
 	hull_strv_clear(&args);
 	return text;
 }

@@ -33,7 +33,8 @@ static int setup(void **state)
 	if (n < 0 || !mkdtemp(root_dir))
 		return -1;
 	helper[n] = '\0';
-	strcpy(strrchr(helper, '/') + 1, "spawn_child");
+	char *base = strrchr(helper, '/') + 1;
+	snprintf(base, sizeof(helper) - (size_t)(base - helper), "spawn_child");
 	return 0;
 }
 
@@ -409,7 +410,7 @@ static void test_child(void **state)
 
 	/* Of many words the last ones stay. */
 	memset(big, 'x', sizeof(big) - 5);
-	strcpy(big + sizeof(big) - 5, "last");
+	memcpy(big + sizeof(big) - 5, "last", 5);
 	argv[3] = big;
 	watch(argv, 0, reason);
 	assert_true(strlen(reason) < 2000);

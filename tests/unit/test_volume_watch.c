@@ -45,7 +45,7 @@ static int setup(void **state)
 {
 	struct hull_error err = HULL_ERROR_INIT;
 	memset(&fx, 0, sizeof(fx));
-	strcpy(fx.dir, "/tmp/hull-watch-XXXXXX");
+	snprintf(fx.dir, sizeof(fx.dir), "/tmp/hull-watch-XXXXXX");
 	if (!mkdtemp(fx.dir))
 		return -1;
 	fx.fd = open(fx.dir, O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -51,6 +51,7 @@ static void cpio_add_modules(FILE *out, const char *dir)
 	_cleanup_free_ char *order = hull_asprintf("%s/order", dir);
 	_cleanup_fclose_ FILE *in = fopen(order, "re");
 	char list[4096] = "", line[512], group[16], name[64], file[80], path[PATH_MAX], member[128];
+	size_t used = 0;
 
 	assert_non_null(in);
 	cpio_add(out, "modules", 040755, NULL, 0);
@@ -65,7 +66,8 @@ static void cpio_add_modules(FILE *out, const char *dir)
 		snprintf(path, sizeof(path), "%s/%s", dir, file);
 		snprintf(member, sizeof(member), "modules/%s", file);
 		cpio_add_file(out, member, path);
-		strcat(strcat(list, file), "\n");
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s\n", file);
+		assert_true(used < sizeof(list));
 	}
 	cpio_add(out, "modules/list", 0100644, list, strlen(list));
 }
@@ -79,7 +81,8 @@ static void make_initramfs(const char *path, const char *modules)
 	ssize_t n = readlink("/proc/self/exe", init, sizeof(init) - 16);
 	assert_true(n > 0);
 	init[n] = '\0';
-	strcpy(strrchr(init, '/') + 1, "vmm_guest");
+	char *base = strrchr(init, '/') + 1;
+	snprintf(base, sizeof(init) - (size_t)(base - init), "vmm_guest");
 	cpio_add(out, "dev", 040755, NULL, 0);
 	cpio_add_file(out, "init", init);
 	if (modules)
@@ -112,7 +115,7 @@ bool vmm_guest_prepare(struct vmm_guest *g, const char *kernel)
 	if (access(kernel_path, R_OK) < 0 || (debian && access(modules_path, R_OK) < 0) ||
 	    access("/usr/bin/qemu-system-x86_64", X_OK) < 0)
 		return false;
-	strcpy(g->dir, "/tmp/hull-vmm-XXXXXX");
+	snprintf(g->dir, sizeof(g->dir), "/tmp/hull-vmm-XXXXXX");
 	assert_non_null(mkdtemp(g->dir));
 	snprintf(initrd_path, sizeof(initrd_path), "%s/initrd", g->dir);
 	make_initramfs(initrd_path, debian ? modules_path : NULL);
