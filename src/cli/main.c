@@ -2,6 +2,7 @@
 /* hull: the command line. Global options, then a verb of the table below. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -132,16 +133,23 @@ static int count_inherited(void)
 	return fd;
 }
 
-/* What was printed has not been written before this, and a full disk is not a success. A reader that has gone wants no words. */
+/* Whoever read standard output has read as much as it wanted. Source: poll(2), POLLERR of a pipe's write end. */
+static bool reader_gone(void)
+{
+	struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	return poll(&p, 1, 0) > 0 && (p.revents & POLLERR);
+}
+
+/* A full disk is no success. The stream keeps no reason for a write that failed earlier. */
 static int finish_output(const struct hull_cli *cli, int status)
 {
 	bool failed = ferror(stdout);
-	errno = 0;
-	if (fflush(stdout) == 0 && !failed)
+	int code = fflush(stdout) < 0 ? errno : failed ? EIO : 0;
+	if (code == 0)
 		return status;
-	if (errno != EPIPE) {
+	if (!reader_gone()) {
 		struct hull_error err = HULL_ERROR_INIT;
-		hull_error_errno(&err, errno ? errno : EIO, "write standard output");
+		hull_error_errno(&err, code, "write standard output");
 		hull_cli_report(cli, err.message);
 	}
 	return status == HULL_EXIT_OK ? HULL_EXIT_FAILURE : status;
