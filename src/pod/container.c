@@ -221,10 +221,26 @@ void hull_container_fail(struct hull_container *c, const struct hull_error *err)
 	hull_container_remove(c);
 }
 
+/* Its stand-in was killed, or the guest's end came first: whoever creates it is told so. */
+static void over_too_early(struct hull_container *c)
+{
+	const struct hull_exit *e = &c->init->exit;
+	struct hull_error err = HULL_ERROR_INIT;
+	if (e->lost)
+		hull_error_set(&err, EIO, "%s", e->lost);
+	else if (e->signal)
+		hull_error_set(&err, ECANCELED, "the container was ended by signal %d before it was created", e->signal);
+	else
+		hull_error_set(&err, ECANCELED, "the container ended with status %d before it was created", e->code);
+	hull_rpc_fail_error(TAKE_PTR(c->create), &err);
+}
+
 void hull_container_process_over(struct hull_container *c, struct hull_process *p)
 {
 	struct hull_pod *pod = c->pod;
 	if (p == c->init) {
+		if (c->create)
+			over_too_early(c);
 		hull_oom_over(c, p->exit.oom_kills);
 		if (c->role != HULL_ROLE_MEMBER)
 			/* The pause container's end, or the only container's, is the pod's. */

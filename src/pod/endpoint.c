@@ -46,6 +46,19 @@ struct hull_endpoint {
 	bool watching;
 };
 
+static bool is_ready(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	return poll(&p, 1, 0) > 0;
+}
+
+/* There is no writer any more; there may still be bytes. */
+static bool is_at_end(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	return poll(&p, 1, 0) > 0 && (p.revents & POLLHUP);
+}
+
 static enum how adopt(int *fd, bool reading)
 {
 	struct stat st;
@@ -53,10 +66,7 @@ static enum how adopt(int *fd, bool reading)
 		return HOW_DIRECT;
 	if (S_ISSOCK(st.st_mode))
 		return HOW_SOCKET;
-	/*
-	 * Lent as it is wanted. A named pipe must not be opened anew then: whoever opens one for reading hears of no end that came
-	 * before. Source: Linux, fs/pipe.c, fifo_open() and pipe_poll().
-	 */
+	/* Lent as it is wanted. */
 	if (S_ISFIFO(st.st_mode) && (fcntl(*fd, F_GETFL) & O_NONBLOCK))
 		return HOW_OWN;
 	/* Opening the pty multiplexer anew would make another pty. Source: Documentation/admin-guide/devices.txt, 5:2. */
@@ -66,6 +76,14 @@ static enum how adopt(int *fd, bool reading)
 		char path[32];
 		int own = open(hull_fd_path(*fd, path),
 			       (reading ? O_RDONLY : O_WRONLY) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+		/*
+		 * Whoever opens a named pipe for reading is told of no end that came before; the description that was lent is.
+		 * Source: Linux, fs/pipe.c, fifo_open() and pipe_poll().
+		 */
+		if (own >= 0 && reading && S_ISFIFO(st.st_mode) && is_at_end(*fd)) {
+			close(own);
+			return HOW_PIPE;
+		}
 		if (own >= 0) {
 			close(*fd);
 			*fd = own;
@@ -73,12 +91,6 @@ static enum how adopt(int *fd, bool reading)
 		}
 	}
 	return S_ISFIFO(st.st_mode) ? HOW_PIPE : HOW_CAREFUL;
-}
-
-static bool is_ready(int fd, short events)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-	return poll(&p, 1, 0) > 0;
 }
 
 static ssize_t do_read(struct hull_endpoint *ep, void *buf, size_t n)

@@ -10,11 +10,13 @@
 #include <fcntl.h>
 #include <pty.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -175,6 +177,26 @@ static void test_pipe_reader(void **state)
 	assert_int_equal(flags_of(kept), before);
 	close(kept);
 	fx_free(fx);
+}
+
+/* The writer of a named pipe may be gone before the reader is made: its bytes and its end arrive all the same. */
+static void test_fifo_whose_writer_is_gone(void **state)
+{
+	char dir[] = "/tmp/hull-endpoint-XXXXXX", path[64];
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	int writer = open(path, O_RDWR | O_CLOEXEC);
+	int reader = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(write(writer, "last", 4), 4);
+	close(writer);
+	struct fx *fx = fx_reader(reader);
+	hull_endpoint_grant(fx->ep, 100);
+	until_int(fx, &fx->ends, 1);
+	assert_int_equal(fx->n_got, 4);
+	fx_free(fx);
+	unlink(path);
+	rmdir(dir);
 }
 
 static void test_reader_grants_inside(void **state)
@@ -504,6 +526,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pipe_reader),
+		cmocka_unit_test(test_fifo_whose_writer_is_gone),
 		cmocka_unit_test(test_reader_grants_inside),
 		cmocka_unit_test(test_socket_reader),
 		cmocka_unit_test(test_file_reader),
