@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <linux/nsfs.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -32,16 +34,56 @@ int hull_netns_open(const char *path, struct hull_error *err)
 	return TAKE_FD(fd);
 }
 
+/* ---- work in another namespace: done by a thread that ends, so that none ever has to come back */
+
+struct visit {
+	int netns;                     /* -1: a new one */
+	int (*fn)(void *data, struct hull_error *err);
+	void *data;
+	struct hull_error *err;
+	int result;
+};
+
+static void *visit(void *data)
+{
+	struct visit *v = data;
+	if (v->netns < 0 ? unshare(CLONE_NEWNET) < 0 : setns(v->netns, CLONE_NEWNET) < 0)
+		v->result = hull_error_errno(v->err, errno, v->netns < 0 ? "make a network namespace" : "enter the network namespace");
+	else
+		v->result = v->fn(v->data, v->err);
+	return NULL;
+}
+
+static int send_thread(struct visit *v)
+{
+	pthread_t thread;
+	sigset_t all, before;
+	/* A signal is for the thread that waits for it. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int r = pthread_create(&thread, NULL, visit, v);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r != 0)
+		return hull_error_errno(v->err, r, "start a thread for the network namespace");
+	pthread_join(thread, NULL);
+	return v->result;
+}
+
+static int open_own(void *data, struct hull_error *err)
+{
+	(void)data;
+	int fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? hull_error_errno(err, errno, "open the new network namespace") : fd;
+}
+
 int hull_netns_new(struct hull_error *err)
 {
-	_cleanup_close_ int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (own < 0 || unshare(CLONE_NEWNET) < 0)
-		return hull_error_errno(err, errno, "make a network namespace");
-	_cleanup_close_ int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	int saved = errno;
-	if (setns(own, CLONE_NEWNET) < 0)
-		abort();
-	return fd < 0 ? hull_error_errno(err, saved, "make a network namespace") : TAKE_FD(fd);
+	return send_thread(&(struct visit){ .netns = -1, .fn = open_own, .err = err });
+}
+
+int hull_netns_inside(int fd, int (*fn)(void *data, struct hull_error *err), void *data, struct hull_error *err)
+{
+	return send_thread(&(struct visit){ .netns = fd, .fn = fn, .data = data, .err = err });
 }
 
 static bool is_same(const struct stat *st, const char *path)
@@ -101,20 +143,6 @@ int hull_netns_check_empty(int fd, const pid_t *except, size_t n_except, struct 
 				      "inside of a pod", e->d_name, name);
 	}
 	return 0;
-}
-
-int hull_netns_inside(int fd, int (*fn)(void *data, struct hull_error *err), void *data, struct hull_error *err)
-{
-	_cleanup_close_ int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (own < 0)
-		return hull_error_errno(err, errno, "open the own network namespace");
-	if (setns(fd, CLONE_NEWNET) < 0)
-		return hull_error_errno(err, errno, "enter the pod's network namespace");
-	int r = fn(data, err);
-	/* What would run on in there would act on the wrong network. */
-	if (setns(own, CLONE_NEWNET) < 0)
-		abort();
-	return r;
 }
 
 static int check_only_lo(void *data, struct hull_error *err)
