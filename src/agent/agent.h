@@ -23,6 +23,7 @@ struct hull_container;
 struct hull_process;
 struct hull_streams;
 struct hull_agent_net;
+struct hull_names;
 
 LIST_HEAD(hull_container_list, hull_container);
 LIST_HEAD(hull_process_list, hull_process);
@@ -39,6 +40,7 @@ struct hull_agent {
 	uv_signal_t sigchld;
 	struct hull_watch *events;     /* hotplug.c */
 	struct hull_agent_net *net;    /* net.c; NULL until the first ConfigureNetwork */
+	struct hull_names *names;      /* names.c; NULL: nobody on the host answers */
 };
 
 /*

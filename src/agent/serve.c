@@ -4,6 +4,7 @@
 #include "agent/boot.h"
 #include "agent/disks.h"
 #include "agent/forward.h"
+#include "agent/names.h"
 #include "agent/stats.h"
 #include "agent/volumes.h"
 #include "base/log.h"
@@ -36,6 +37,7 @@ static const struct hull_rpc_method methods[] = {
 	{ "ConfigureNetwork", &hull__agent__v1__network__descriptor, hull_handle_configure_network, NULL },
 	{ "Stdio", &hull__agent__v1__stdio_frame__descriptor, NULL, hull_handle_stdio },
 	{ "Connect", &hull__agent__v1__stdio_frame__descriptor, NULL, hull_handle_connect },
+	{ "ResolveNames", &hull__agent__v1__name_message__descriptor, NULL, hull_handle_resolve_names },
 	{ "Shutdown", &hull__agent__v1__empty__descriptor, hull_handle_shutdown, NULL },
 	{ NULL, NULL, NULL, NULL },
 };

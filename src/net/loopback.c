@@ -7,91 +7,45 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/bpf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/sk_lookup.h"
 #include "net/netns.h"
 
 #define BACKLOG 64
 
-/* One place for the listening socket, where the program finds it. */
-static int make_map(int listener)
-{
-	union bpf_attr attr = { .map_type = BPF_MAP_TYPE_SOCKMAP, .key_size = sizeof(uint32_t), .value_size = sizeof(uint64_t), .max_entries = 1 };
-	uint32_t key = 0;
-	uint64_t value = (uint64_t)listener;
-	_cleanup_close_ int map = hull_bpf(BPF_MAP_CREATE, &attr);
-	if (map < 0)
-		return map;
-	attr = (union bpf_attr){ .map_fd = (uint32_t)map, .key = (uintptr_t)&key, .value = (uintptr_t)&value };
-	int r = hull_bpf(BPF_MAP_UPDATE_ELEM, &attr);
-	return r < 0 ? r : TAKE_FD(map);
-}
-
-/* Instructions by the names that the kernel's documentation has for them. */
-#define LOAD(dst, src, offset) { .code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = dst, .src_reg = src, .off = offset }
-#define FIELD(dst, name) LOAD(dst, BPF_REG_6, offsetof(struct bpf_sk_lookup, name))
-#define MOVE(dst, src) { .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = dst, .src_reg = src }
-#define SET(dst, value) { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = dst, .imm = value }
-#define ADD(dst, value) { .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = dst, .imm = value }
-#define AND(dst, value) { .code = BPF_ALU64 | BPF_AND | BPF_K, .dst_reg = dst, .imm = value }
-#define JUMP_IF(op, reg, value, steps) { .code = BPF_JMP | op | BPF_K, .dst_reg = reg, .imm = value, .off = steps }
-#define JUMP(steps) { .code = BPF_JMP | BPF_JA, .off = steps }
-#define CALL(function) { .code = BPF_JMP | BPF_CALL, .imm = function }
-#define EXIT { .code = BPF_JMP | BPF_EXIT }
+#define FIELD(dst, name) HULL_BPF_LOAD(dst, BPF_REG_6, offsetof(struct bpf_sk_lookup, name))
 
 /* Addresses are in network byte order, and this is a little-endian machine. */
 #define LOOPBACK_FIRST_BYTE 127
 #define LOOPBACK_V6_LAST_WORD 0x01000000
+/* 127.0.0.11: an engine's name server, which is in the namespace itself (resolver.h). */
+#define RESOLVER 0x0b00007f
 
-static int load_program(int map)
+static int attach(int map, int netns_fd, struct hull_error *err)
 {
 	const struct bpf_insn program[] = {
-		/*  0 */ MOVE(BPF_REG_6, BPF_REG_1),
+		/*  0 */ HULL_BPF_MOVE(BPF_REG_6, BPF_REG_1),
 		/*  1 */ FIELD(BPF_REG_2, protocol),
-		/*  2 */ JUMP_IF(BPF_JNE, BPF_REG_2, IPPROTO_TCP, 30),
+		/*  2 */ HULL_BPF_JUMP_IF(BPF_JNE, BPF_REG_2, IPPROTO_TCP, 29),
 		/*  3 */ FIELD(BPF_REG_2, family),
-		/*  4 */ JUMP_IF(BPF_JEQ, BPF_REG_2, AF_INET, 9),
+		/*  4 */ HULL_BPF_JUMP_IF(BPF_JEQ, BPF_REG_2, AF_INET, 9),
 		/*  5 */ FIELD(BPF_REG_2, local_ip6[0]),
-		/*  6 */ JUMP_IF(BPF_JNE, BPF_REG_2, 0, 26),
+		/*  6 */ HULL_BPF_JUMP_IF(BPF_JNE, BPF_REG_2, 0, 25),
 		/*  7 */ FIELD(BPF_REG_2, local_ip6[1]),
-		/*  8 */ JUMP_IF(BPF_JNE, BPF_REG_2, 0, 24),
+		/*  8 */ HULL_BPF_JUMP_IF(BPF_JNE, BPF_REG_2, 0, 23),
 		/*  9 */ FIELD(BPF_REG_2, local_ip6[2]),
-		/* 10 */ JUMP_IF(BPF_JNE, BPF_REG_2, 0, 22),
+		/* 10 */ HULL_BPF_JUMP_IF(BPF_JNE, BPF_REG_2, 0, 21),
 		/* 11 */ FIELD(BPF_REG_2, local_ip6[3]),
-		/* 12 */ JUMP_IF(BPF_JNE, BPF_REG_2, LOOPBACK_V6_LAST_WORD, 20),
-		/* 13 */ JUMP(3),
+		/* 12 */ HULL_BPF_JUMP_IF(BPF_JNE, BPF_REG_2, LOOPBACK_V6_LAST_WORD, 19),
+		/* 13 */ HULL_BPF_JUMP(4),
 		/* 14 */ FIELD(BPF_REG_2, local_ip4),
-		/* 15 */ AND(BPF_REG_2, 0xff),
-		/* 16 */ JUMP_IF(BPF_JNE, BPF_REG_2, LOOPBACK_FIRST_BYTE, 16),
-		/* 17 */ { .code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = BPF_REG_10, .off = -4, .imm = 0 },
-		/* 18 */ { .code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = BPF_REG_1, .src_reg = BPF_PSEUDO_MAP_FD, .imm = map },
-		/* 19 */ { 0 },
-		/* 20 */ MOVE(BPF_REG_2, BPF_REG_10),
-		/* 21 */ ADD(BPF_REG_2, -4),
-		/* 22 */ CALL(BPF_FUNC_map_lookup_elem),
-		/* 23 */ JUMP_IF(BPF_JEQ, BPF_REG_0, 0, 9),
-		/* 24 */ MOVE(BPF_REG_7, BPF_REG_0),
-		/* 25 */ MOVE(BPF_REG_1, BPF_REG_6),
-		/* 26 */ MOVE(BPF_REG_2, BPF_REG_7),
-		/* 27 */ SET(BPF_REG_3, 0),
-		/* 28 */ CALL(BPF_FUNC_sk_assign),
-		/* 29 */ MOVE(BPF_REG_1, BPF_REG_7),
-		/* 30 */ CALL(BPF_FUNC_sk_release),
-		/* 31 */ SET(BPF_REG_0, SK_PASS),
-		/* 32 */ EXIT,
-		/* 33 */ SET(BPF_REG_0, SK_PASS),
-		/* 34 */ EXIT,
+		/* 15 */ HULL_BPF_JUMP_IF(BPF_JEQ, BPF_REG_2, RESOLVER, 16),
+		/* 16 */ HULL_BPF_AND(BPF_REG_2, 0xff),
+		/* 17 */ HULL_BPF_JUMP_IF(BPF_JNE, BPF_REG_2, LOOPBACK_FIRST_BYTE, 14),
+		/* 18 to 33; 32 lets it pass */ HULL_BPF_ASSIGN(map, 0),
 	};
-	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_SK_LOOKUP, .expected_attach_type = BPF_SK_LOOKUP, .insns = (uintptr_t)program,
-				.insn_cnt = HULL_ARRAY_SIZE(program), .license = (uintptr_t)"GPL", .prog_name = "hull_localhost" };
-	return hull_bpf(BPF_PROG_LOAD, &attr);
-}
-
-static int attach(int program, int netns_fd)
-{
-	union bpf_attr attr = { .link_create = { .prog_fd = (uint32_t)program, .target_fd = (uint32_t)netns_fd, .attach_type = BPF_SK_LOOKUP } };
-	return hull_bpf(BPF_LINK_CREATE, &attr);
+	return hull_sk_lookup_attach(program, HULL_ARRAY_SIZE(program), "hull_localhost", netns_fd, err);
 }
 
 /* One socket for both families, if there are two. Its own port does not matter. */
@@ -115,19 +69,16 @@ static int listen_inside(void *data, struct hull_error *err)
 
 int hull_loopback_open(int netns_fd, struct hull_loopback *ret, struct hull_error *err)
 {
-	_cleanup_close_ int listener = -1, map = -1, program = -1;
+	_cleanup_close_ int listener = -1, map = -1;
 	int r = hull_netns_inside(netns_fd, listen_inside, &listener, err);
 	if (r < 0)
 		return r;
-	map = make_map(listener);
+	map = hull_sk_lookup_map(&listener, 1);
 	if (map < 0)
 		return hull_error_errno(err, map, "make a BPF map of sockets");
-	program = load_program(map);
-	if (program < 0)
-		return hull_error_errno(err, program, "load a BPF program");
-	int link = attach(program, netns_fd);
+	int link = attach(map, netns_fd, err);
 	if (link < 0)
-		return hull_error_errno(err, link, "attach a BPF program to the network namespace");
+		return link;
 	*ret = (struct hull_loopback){ TAKE_FD(listener), link };
 	return 0;
 }

@@ -35,6 +35,8 @@ struct hull_network {
 	uint8_t *sent;                 /* what the guest has */
 	size_t sent_len;
 	struct waiter *waiting, *served;       /* for the next round, and for this one */
+	void (*on_round)(void *data);
+	void *on_round_data;
 };
 
 /* One call of the VMM about one interface. */
@@ -64,6 +66,8 @@ static void finish_round(struct hull_network *n)
 	if (err.code)
 		hull_log_warning("network: %s", err.message);
 	waiters_finish(n, err.code ? &err : NULL);
+	if (n->on_round)
+		n->on_round(n->on_round_data);
 	if (n->dirty)
 		start_round(n);
 }
@@ -303,6 +307,12 @@ void hull_network_ready(struct hull_network *n)
 	start_round(n);
 }
 
+void hull_network_watch(struct hull_network *n, void (*fn)(void *data), void *data)
+{
+	n->on_round = fn;
+	n->on_round_data = data;
+}
+
 struct hull_net *hull_network_net(struct hull_network *n)
 {
 	return n->net;
@@ -314,6 +324,7 @@ void hull_network_stop(struct hull_network *n)
 		return;
 	n->freed = true;
 	n->ready = false;
+	n->on_round = NULL;
 	if (n->call)
 		hull_rpc_call_cancel(TAKE_PTR(n->call));
 	while (n->waiting || n->served)

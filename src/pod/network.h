@@ -41,6 +41,9 @@ void hull_network_settle(struct hull_network *network, hull_network_settled_fn f
 /* Whoever waits under this `data` does not any more. */
 void hull_network_forget(struct hull_network *network, const void *data);
 
+/* Calls `fn` after every round from now on, until hull_network_stop(). */
+void hull_network_watch(struct hull_network *network, void (*fn)(void *data), void *data);
+
 struct hull_net *hull_network_net(struct hull_network *network);
 
 /* The VM is about to be freed: no round begins any more, and nobody who waits is called. NULL is fine. */

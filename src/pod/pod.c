@@ -187,6 +187,8 @@ static void on_vm_ready(void *data, const struct hull_error *err)
 	pod->up = true;
 	if (pod->forward)
 		hull_forward_ready(pod->forward, hull_vm_agent(pod->vm));
+	if (pod->names)
+		hull_names_ready(pod->names, hull_vm_agent(pod->vm));
 	/* The agent takes calls in order: the container's follows the sandbox's without waiting for its answer. */
 	create_sandbox(pod);
 	if (pod->network)
@@ -228,6 +230,13 @@ static void forward_localhost(struct hull_pod *pod, int netns_fd)
 		hull_log_info("connections to the pod's localhost are not forwarded: %s", err.message);
 }
 
+/* An engine that connects a container to a network of its own starts the name server then. */
+static void on_network_round(void *data)
+{
+	struct hull_pod *pod = data;
+	hull_names_look(pod->names);
+}
+
 static int open_network(struct hull_pod *pod, const struct hull_oci_spec *spec, int netns_fd, unsigned vcpus, struct hull_error *err)
 {
 	struct hull_net_limits limits;
@@ -238,9 +247,12 @@ static int open_network(struct hull_pod *pod, const struct hull_oci_spec *spec, 
 	}
 	_cleanup_close_ int again = fcntl(netns_fd, F_DUPFD_CLOEXEC, 3);
 	r = hull_network_new(pod->loop, netns_fd, vcpus < HULL_NET_QUEUES_MAX ? vcpus : HULL_NET_QUEUES_MAX, &limits, &pod->network, err);
-	if (r == 0 && again >= 0)
-		forward_localhost(pod, again);
-	return r;
+	if (r < 0 || again < 0)
+		return r;
+	forward_localhost(pod, again);
+	pod->names = hull_names_new(pod->loop, TAKE_FD(again));
+	hull_network_watch(pod->network, on_network_round, pod);
+	return 0;
 }
 
 int hull_pod_boot(struct hull_pod *pod, const struct hull_oci_spec *spec, int netns_fd, struct hull_error *err)
@@ -315,6 +327,7 @@ void hull_pod_free(struct hull_pod *pod)
 	if (!pod)
 		return;
 	hull_forward_free(TAKE_PTR(pod->forward));
+	hull_names_free(TAKE_PTR(pod->names));
 	/* The VM first: nothing needs to be undone in a guest that is gone. */
 	hull_network_stop(pod->network);
 	hull_vm_free(TAKE_PTR(pod->vm));

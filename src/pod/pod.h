@@ -17,6 +17,7 @@
 
 #include "pod/config.h"
 #include "pod/forward.h"
+#include "pod/names.h"
 #include "pod/network.h"
 #include "pod/role.h"
 #include "pod/filter.h"
@@ -117,6 +118,7 @@ struct hull_pod {
 	struct hull_vm *vm;
 	struct hull_network *network;  /* NULL: the pod has no network namespace on the host */
 	struct hull_forward *forward;  /* or NULL */
+	struct hull_names *names;      /* or NULL */
 	bool up, winding_down, ending;
 	char *lost;                    /* why the VM is gone */
 	struct hull_container *containers;

@@ -53,6 +53,7 @@ teardown_file() {
 
 setup() { [ -n "${D:-}" ] || skip "no podman, or no CNI plugins"; }
 teardown() {
+	[ -z "${DOCKERD:-}" ] || docker_down
 	[ -z "${D:-}" ] || pm pod rm -af -t 0 >/dev/null
 	[ -z "${D:-}" ] || pm rm -af -t 0 >/dev/null
 }
@@ -108,16 +109,30 @@ serves() { [ "$(inside curl -s -m 5 "$1")" = "from the VM" ]; }
 
 dk() { timeout -k 5 "$CALL_TIMEOUT" docker -H "unix://$D/dk/sock" "$@"; }
 
-@test "docker: the default bridge and a published port, by NAT and by the proxy" {
+# Docker of the test's own, with Hull as its runtime. dockerd's pid is in $DOCKERD.
+docker_up() {
 	command -v dockerd >/dev/null || skip "no dockerd"
-	local address pid
 	mkdir -p "$D/dk"
 	printf '{"runtimes": {"hull": {"path": "%s"}}, "default-runtime": "hull"}\n' "$HULL" >"$D/dk/daemon.json"
 	inside dockerd --config-file "$D/dk/daemon.json" --data-root "$D/dk/root" --exec-root "$D/dk/exec" --pidfile "$D/dk/pid" \
 		-H "unix://$D/dk/sock" --storage-driver overlay2 --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "/${D##*/}" \
 		>"$D/dk/log" 2>&1 3>&- &
 	eventually 60 eval 'dk info >/dev/null 2>&1'
-	dk import "$DATA/try-rootfs.tar" t >/dev/null
+	DOCKERD=$(cat "$D/dk/pid")
+	dk image inspect t >/dev/null 2>&1 || dk import "$DATA/try-rootfs.tar" t >/dev/null
+}
+
+docker_down() {
+	local id
+	for id in $(dk ps -aq); do dk rm -f "$id" >/dev/null; done
+	kill "$DOCKERD"
+	eventually 30 is_over "$DOCKERD"
+	DOCKERD=
+}
+
+@test "docker: the default bridge and a published port, by NAT and by the proxy" {
+	local address
+	docker_up
 	dk run -d --name web -p 18090:8080 t sh -c "$SERVE" >/dev/null
 	address=$(dk inspect -f '{{.NetworkSettings.IPAddress}}' web)
 	dk exec web ip route | grep -q "^default via $(dk inspect -f '{{.NetworkSettings.Gateway}}' web) dev eth0"
@@ -129,10 +144,37 @@ dk() { timeout -k 5 "$CALL_TIMEOUT" docker -H "unix://$D/dk/sock" "$@"; }
 	dk network create --subnet 10.126.0.0/24 later >/dev/null
 	dk network connect later web
 	eventually 20 dk exec web sh -c 'ip addr show eth1 | grep -q "inet 10.126.0."'
-	dk rm -f web >/dev/null
-	pid=$(cat "$D/dk/pid")
-	kill "$pid"
-	eventually 30 is_over "$pid"
+	docker_down
+}
+
+@test "docker: containers of a network of its own find each other by name" {
+	local address
+	docker_up
+	dk network create --subnet 10.125.0.0/24 own >/dev/null
+	dk run -d --name one --network own --network-alias alias t sleep 1000 >/dev/null
+	dk run -d --name two --network own t sleep 1000 >/dev/null
+	address=$(dk inspect -f '{{.NetworkSettings.Networks.own.IPAddress}}' one)
+	dk exec two cat /etc/resolv.conf | grep -q '^nameserver 127.0.0.11$'
+	eventually 20 dk exec two nslookup one
+	dk exec two nslookup one | grep -q "$address"
+	dk exec two nslookup alias | grep -q "$address"
+	dk exec two ping -c 1 -W 10 one
+	# Over a connection; a query for "one" with its length in front.
+	dk exec two sh -c '(printf "\0\025\022\064\1\0\0\1\0\0\0\0\0\0\3one\0\0\1\0\1"; sleep 2) | nc 127.0.0.11 53 | od -An -tu1' |
+		tr -s ' \n' ' ' | grep -q " 18 52 .* ${address//./ } $"
+	# More at once than are let through at once, with port 53 taken by a server of the container's own.
+	dk exec -d two sh -c 'while nc -l -p 53; do true; done'
+	eventually 20 dk exec two sh -c 'netstat -ltn | grep -q ":53 "'
+	dk exec two sh -c 'for i in $(seq 100); do nslookup one >/tmp/$i 2>&1 & done; wait; grep -l "Address.*'"$address"'" /tmp/[0-9]* | wc -l' | grep -qx 100
+	dk exec two sh -c 'netstat -ltn | grep -q ":53 "'
+	# A name that nobody has is answered, not waited for; on the default bridge there is no such server.
+	run -1 dk exec two nslookup nobody.invalid
+	dk run -d --name three t sleep 1000 >/dev/null
+	run -1 dk exec three sh -c 'echo | nc -w 5 127.0.0.11 53'
+	# … until it is connected to a network that has one.
+	dk network connect own three
+	eventually 20 dk exec three nslookup one 127.0.0.11
+	docker_down
 }
 
 # ---- CNI by hand
