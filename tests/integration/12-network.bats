@@ -289,6 +289,25 @@ rate() { guest iperf3 -c 10.77.0.1 -t 2 -J "$@" | jq '.end.sum_received.bits_per
 	guest ping -c 1 -W 10 10.87.0.1
 }
 
+@test "a namespace that pasta prepared: its tap, and traffic through its own process" {
+	command -v pasta >/dev/null || skip "no pasta"
+	local pod=hull$$n${BATS_TEST_NUMBER}pasta helper
+	ip netns add "$pod"
+	ip -n "$pod" link set lo up
+	# The peer stands for the host, with an uplink and a default route; what pasta runs as has no other rights there.
+	ip -n "$PEER" route add default via 10.77.0.2
+	ip netns exec "$PEER" pasta --runas 0 --config-net --netns "/run/netns/$pod" -t none -u none -T none -U none -f >"$WORK/pasta" 2>&1 3>&- &
+	helper=$!
+	eventually 10 eval 'ip -n "$pod" addr show peer0 2>/dev/null | grep -q "inet 10.77.0.1/24"'
+	config --arg ns "/run/netns/$pod" '(.linux.namespaces[] | select(.type == "network")).path = $ns'
+	start_sleeper
+	ip netns exec "$NS" python3 -c "$TALK" 5000 pasta 3>&- &
+	eventually 20 guest python3 -c "$LISTEN" 10.77.0.2 5000
+	[ "$(guest python3 -c "$LISTEN" 10.77.0.2 5000)" = "hello from pasta" ]
+	hull delete --force "$ID"
+	kill $helper
+}
+
 @test "hull network: interfaces and routes by hand" {
 	start_sleeper
 	hull network list-ifaces "$ID" | jq -e '.[0] | .device == "eth0" and .mtu == 1500 and .queues == 1 and

@@ -257,6 +257,15 @@ pod_gone() {
 	[[ "$output" == *"lives in it and would lose its network to the VM"* ]]
 }
 
+@test "podman: pasta is unknown to this one" {
+	local version
+	version=$(pm --version | grep -o '[0-9]*\.[0-9]*' | head -n 1)
+	[ "$(printf '%s\n' "$version" 4.4 | sort -V | head -n 1)" != 4.4 ] || skip "Podman $version has it, for users without privileges"
+	run pm run --rm --network pasta t true
+	[ "$status" -eq 125 ]
+	[[ "$output" == *"unable to find network with name or ID pasta"* ]]
+}
+
 @test "podman: netavark's bridge and a published port" {
 	[ -x /usr/lib/podman/netavark ] || skip "no netavark"
 	local address
