@@ -17,6 +17,7 @@
 /* A VM has a handful of disks; memory.stat has some fifty lines. */
 #define DEVICES_MAX 64
 #define KEYS_MAX 128
+#define INTERFACES_MAX 256
 
 typedef Hull__Agent__V1__Stats Stats;
 
@@ -95,8 +96,43 @@ static void read_io(int cgroup_fd, Stats *stats)
 	}
 }
 
+/*
+ * "  eth0: bytes packets errs drop fifo frame compressed multicast bytes packets errs drop …", received first. Source: proc(5), /proc/net/dev.
+ */
+static void read_interfaces(Stats *stats)
+{
+	_cleanup_free_ char *text = NULL;
+	char *rest = NULL, name[32];
+	if (hull_file_read(AT_FDCWD, "/proc/net/dev", FILE_MAX_BYTES, &text, NULL) < 0)
+		return;
+	for (char *line = strtok_r(text, "\n", &rest); line && stats->n_interfaces < INTERFACES_MAX; line = strtok_r(NULL, "\n", &rest)) {
+		unsigned long long rx[4], tx[4];
+		if (sscanf(line, " %31[^:]: %llu %llu %llu %llu %*u %*u %*u %*u %llu %llu %llu %llu", name, &rx[0], &rx[1], &rx[2], &rx[3], &tx[0],
+			   &tx[1], &tx[2], &tx[3]) != 9 || strcmp(name, "lo") == 0)
+			continue;
+		Hull__Agent__V1__InterfaceCounters *i = hull_new(Hull__Agent__V1__InterfaceCounters, 1);
+		hull__agent__v1__interface_counters__init(i);
+		i->name = hull_strdup(name);
+		i->rx_bytes = rx[0];
+		i->rx_packets = rx[1];
+		i->rx_errors = rx[2];
+		i->rx_dropped = rx[3];
+		i->tx_bytes = tx[0];
+		i->tx_packets = tx[1];
+		i->tx_errors = tx[2];
+		i->tx_dropped = tx[3];
+		stats->interfaces = hull_reallocarray(stats->interfaces, stats->n_interfaces + 1, sizeof(*stats->interfaces));
+		stats->interfaces[stats->n_interfaces++] = i;
+	}
+}
+
 static void clear(Stats *stats)
 {
+	for (size_t i = 0; i < stats->n_interfaces; i++) {
+		free(stats->interfaces[i]->name);
+		free(stats->interfaces[i]);
+	}
+	free(stats->interfaces);
 	for (size_t i = 0; i < stats->n_memory_stat; i++) {
 		free(stats->memory_stat[i]->key);
 		free(stats->memory_stat[i]);
@@ -118,6 +154,7 @@ void hull_handle_get_stats(struct hull_rpc_request *request, const ProtobufCMess
 	each_key(fd, "cpu.stat", take_cpu, &stats);
 	each_key(fd, "memory.stat", take_memory, &stats);
 	read_io(fd, &stats);
+	read_interfaces(&stats);
 	stats.memory_usage_bytes = read_number(fd, "memory.current");
 	stats.memory_peak_bytes = read_number(fd, "memory.peak");
 	stats.memory_limit_bytes = read_number(fd, "memory.max");

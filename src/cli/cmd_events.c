@@ -87,6 +87,29 @@ static json_object *blkio_json(const Stats *s)
 	return blkio;
 }
 
+/* runc's structure has no names of its own for JSON. Source: runc types/events.go, NetworkInterface. */
+static json_object *interfaces_json(const Stats *s)
+{
+	json_object *array = json_object_new_array();
+	for (size_t n = 0; n < s->n_interfaces; n++) {
+		const Hull__Agent__V1__InterfaceCounters *i = s->interfaces[n];
+		const struct {
+			const char *key;
+			uint64_t value;
+		} counters[] = {
+			{ "RxBytes", i->rx_bytes }, { "RxPackets", i->rx_packets }, { "RxErrors", i->rx_errors }, { "RxDropped", i->rx_dropped },
+			{ "TxBytes", i->tx_bytes }, { "TxPackets", i->tx_packets }, { "TxErrors", i->tx_errors }, { "TxDropped", i->tx_dropped },
+		};
+		char name[64];
+		json_object *o = json_object_new_object();
+		json_object_object_add(o, "Name", json_object_new_string(hull_text_clean_line(name, sizeof(name), i->name)));
+		for (size_t k = 0; k < HULL_ARRAY_SIZE(counters); k++)
+			json_object_object_add(o, counters[k].key, number(counters[k].value));
+		json_object_array_add(array, o);
+	}
+	return array;
+}
+
 static void print_event(const char *type, const char *id, json_object *data)
 {
 	json_object *event = json_object_new_object();
@@ -110,7 +133,7 @@ static void print_stats(const char *id, const Stats *s)
 	json_object_object_add(data, "pids", pids);
 	json_object_object_add(data, "blkio", blkio_json(s));
 	json_object_object_add(data, "hugetlb", json_object_new_object());
-	json_object_object_add(data, "network_interfaces", json_object_new_array());
+	json_object_object_add(data, "network_interfaces", interfaces_json(s));
 	print_event("stats", id, data);
 }
 

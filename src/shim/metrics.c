@@ -9,6 +9,7 @@
 #include "shim/any.h"
 
 #define DEVICES_MAX 256
+#define INTERFACES_MAX 256
 
 /* Names of memory.stat and their places. Source: kernel documentation, cgroup-v2. */
 static const struct { const char *key; size_t offset; } memory_keys[] = {
@@ -51,6 +52,26 @@ static size_t fill_io(const Hull__Agent__V1__Stats *s, Hull__Containerd__IOEntry
 	return n;
 }
 
+static size_t fill_network(const Hull__Agent__V1__Stats *s, Hull__Containerd__NetworkStat *stats, Hull__Containerd__NetworkStat **pointers)
+{
+	size_t n = s->n_interfaces < INTERFACES_MAX ? s->n_interfaces : INTERFACES_MAX;
+	for (size_t k = 0; k < n; k++) {
+		const Hull__Agent__V1__InterfaceCounters *i = s->interfaces[k];
+		hull__containerd__network_stat__init(&stats[k]);
+		stats[k].name = i->name;
+		stats[k].rx_bytes = i->rx_bytes;
+		stats[k].rx_packets = i->rx_packets;
+		stats[k].rx_errors = i->rx_errors;
+		stats[k].rx_dropped = i->rx_dropped;
+		stats[k].tx_bytes = i->tx_bytes;
+		stats[k].tx_packets = i->tx_packets;
+		stats[k].tx_errors = i->tx_errors;
+		stats[k].tx_dropped = i->tx_dropped;
+		pointers[k] = &stats[k];
+	}
+	return n;
+}
+
 uint8_t *shim_metrics_pack(const Hull__Agent__V1__Stats *s, size_t *ret_len)
 {
 	Hull__Containerd__Metrics m = HULL__CONTAINERD__METRICS__INIT;
@@ -61,6 +82,8 @@ uint8_t *shim_metrics_pack(const Hull__Agent__V1__Stats *s, size_t *ret_len)
 	Hull__Containerd__IOStat io = HULL__CONTAINERD__IOSTAT__INIT;
 	_cleanup_free_ Hull__Containerd__IOEntry *entries = hull_new(Hull__Containerd__IOEntry, DEVICES_MAX);
 	_cleanup_free_ Hull__Containerd__IOEntry **pointers = hull_new(Hull__Containerd__IOEntry *, DEVICES_MAX);
+	_cleanup_free_ Hull__Containerd__NetworkStat *network = hull_new(Hull__Containerd__NetworkStat, INTERFACES_MAX);
+	_cleanup_free_ Hull__Containerd__NetworkStat **networks = hull_new(Hull__Containerd__NetworkStat *, INTERFACES_MAX);
 
 	pids.current = s->pids_current;
 	pids.limit = s->pids_limit;
@@ -79,5 +102,7 @@ uint8_t *shim_metrics_pack(const Hull__Agent__V1__Stats *s, size_t *ret_len)
 	m.memory = &memory;
 	m.memory_events = &events;
 	m.io = &io;
+	m.n_network = fill_network(s, network, networks);
+	m.network = networks;
 	return shim_pack(&m.base, ret_len);
 }

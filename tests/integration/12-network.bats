@@ -235,6 +235,16 @@ refused() {
 	refused 'kubernetes.io/ingress-bandwidth is "much": expected bits per second'
 }
 
+@test "events --stats: traffic by interface, as the container sees it" {
+	wire data peer1
+	start_sleeper
+	guest ping -c 3 -W 10 10.77.0.1 -s 1000
+	hull events --stats "$ID" >"$WORK/stats"
+	jq -e '.data.network_interfaces | map(.Name) | sort == ["data", "eth0"]' "$WORK/stats" >/dev/null
+	jq -e '.data.network_interfaces[] | select(.Name == "eth0") | .RxBytes >= 3000 and .TxBytes >= 3000 and .RxPackets >= 3 and .TxPackets >= 3
+		and .RxErrors == 0 and .RxDropped == 0 and .TxErrors == 0 and .TxDropped == 0' "$WORK/stats" >/dev/null
+}
+
 @test "a second container on the same namespace shares the VM and its network" {
 	start_sleeper
 	cp -r "$BUNDLE" "$WORK/second"
@@ -296,7 +306,7 @@ rate() { guest iperf3 -c 10.77.0.1 -t 2 -J "$@" | jq '.end.sum_received.bits_per
 	ip -n "$pod" link set lo up
 	# The peer stands for the host, with an uplink and a default route; what pasta runs as has no other rights there.
 	ip -n "$PEER" route add default via 10.77.0.2
-	ip netns exec "$PEER" pasta --runas 0 --config-net --netns "/run/netns/$pod" -t none -u none -T none -U none -f >"$WORK/pasta" 2>&1 3>&- &
+	ip netns exec "$PEER" pasta --runas 0 --config-net --no-map-gw --netns "/run/netns/$pod" -t none -u none -T none -U none -f >"$WORK/pasta" 2>&1 3>&- &
 	helper=$!
 	eventually 10 eval 'ip -n "$pod" addr show peer0 2>/dev/null | grep -q "inet 10.77.0.1/24"'
 	config --arg ns "/run/netns/$pod" '(.linux.namespaces[] | select(.type == "network")).path = $ns'

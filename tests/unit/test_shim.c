@@ -367,6 +367,12 @@ static void metrics_of_a_container(void **unused)
 	size_t len;
 	key.key = (char *)(uintptr_t)"inactive_file";
 	key.value = 4096;
+	Hull__Agent__V1__InterfaceCounters eth0 = HULL__AGENT__V1__INTERFACE_COUNTERS__INIT, *interfaces[] = { &eth0 };
+	eth0.name = (char *)(uintptr_t)"eth0";
+	eth0.rx_bytes = 100;
+	eth0.tx_dropped = 3;
+	s.n_interfaces = 1;
+	s.interfaces = interfaces;
 	s.n_memory_stat = 1;
 	s.memory_stat = keys;
 	s.cpu_usage_us = 17;
@@ -380,6 +386,10 @@ static void metrics_of_a_container(void **unused)
 	assert_int_equal(m->memory->usage, 8192);
 	assert_true(m->memory->usage_limit == UINT64_MAX);
 	assert_int_equal(m->memory_events->oom_kill, 2);
+	assert_int_equal(m->n_network, 1);
+	assert_string_equal(m->network[0]->name, "eth0");
+	assert_int_equal(m->network[0]->rx_bytes, 100);
+	assert_int_equal(m->network[0]->tx_dropped, 3);
 	protobuf_c_message_free_unpacked(&m->base, NULL);
 }
 
