@@ -295,8 +295,9 @@ int hull_attrs_apply(const struct hull_attrs *attrs, struct hull_attrs_program *
 		return -err->code;
 
 	char *path = hull_lookup_executable(process->args.v[0], &env, err);
-	if (!path)
+	if (!path && (!attrs->program_may_follow || err->code != ENOENT))
 		return -err->code;
+	hull_error_clear(err);
 	if (late && hull_filter_install(attrs->filter, err) < 0)
 		return -err->code;
 
@@ -308,8 +309,16 @@ int hull_attrs_apply(const struct hull_attrs *attrs, struct hull_attrs_program *
 
 int hull_attrs_execute(const struct hull_attrs_program *program, struct hull_error *err)
 {
-	char text[128];
-	execve(program->path, program->args, program->env);
+	char text[128], *path = program->path;
+	if (!path) {
+		struct hull_strv env = { .v = program->env };
+		while (env.v[env.n])
+			env.n++;
+		path = hull_lookup_executable(program->args[0], &env, err);
+		if (!path)
+			return -err->code;
+	}
+	execve(path, program->args, program->env);
 	int code = errno;
-	return hull_error_set(err, code, "exec %s: %s", program->path, hull_lookup_strerror(code, text, sizeof(text)));
+	return hull_error_set(err, code, "exec %s: %s", path, hull_lookup_strerror(code, text, sizeof(text)));
 }

@@ -18,11 +18,12 @@ struct hull_attrs {
 	bool has_personality;
 	unsigned long personality;
 	size_t n_preserved;            /* descriptors from 3 on that the program keeps */
+	bool program_may_follow;       /* one that is not there yet is looked up again when it is to be executed */
 };
 
 /* The program and its environment, ready for execve(). */
 struct hull_attrs_program {
-	char *path;
+	char *path;                    /* NULL: it was not there yet */
 	char **args, **env;            /* NULL-terminated */
 };
 
@@ -35,5 +36,5 @@ int hull_attrs_set_rlimits(const struct hull_oci_process *process, struct hull_e
  */
 int hull_attrs_apply(const struct hull_attrs *attrs, struct hull_attrs_program *ret, struct hull_error *err);
 
-/* Executes the program. Returns only on failure. */
+/* Executes the program, which is looked up now if it was not there before. Returns only on failure. */
 int hull_attrs_execute(const struct hull_attrs_program *program, struct hull_error *err);

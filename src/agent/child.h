@@ -35,6 +35,7 @@ struct hull_child {
 	const char *rootfs;
 	const struct hull_disk_root *root_disk;        /* disks.h; its device is "" when the root is in the share */
 	bool readonly_rootfs;
+	bool program_may_follow;       /* attrs.h */
 	int new_namespaces;            /* CLONE_NEW… of network, IPC, UTS: made apart from the pod's */
 	bool sets_hostname;
 	int join[HULL_NS_COUNT];       /* pidfds of processes whose namespace to join; -1: none */

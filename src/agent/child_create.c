@@ -158,6 +158,7 @@ static int prepare(const struct hull_child *child, struct hull_mount_sources *so
 		.process = child->process, .container_id = child->container_id, .filter = child->filter,
 		.new_keyring = child->new_keyring, .user_namespace = child->user_namespace,
 		.has_personality = child->has_personality, .personality = child->personality, .n_preserved = child->n_preserved,
+		.program_may_follow = child->program_may_follow,
 	};
 	return hull_attrs_apply(&attrs, program, err);
 }

@@ -149,7 +149,7 @@ static int create(struct hull_container *container, const Hull__Agent__V1__Creat
 	struct hull_child child = {
 		.container_id = container->id, .engine_id = message->engine_id[0] ? message->engine_id : container->id,
 		.process = &spec->process, .spec = spec, .rootfs = message->rootfs,
-		.readonly_rootfs = message->readonly_rootfs, .cgroup_fd = -1, .join = HULL_CHILD_JOIN_NONE, .target = -1,
+		.program_may_follow = message->program_may_follow, .readonly_rootfs = message->readonly_rootfs, .cgroup_fd = -1, .join = HULL_CHILD_JOIN_NONE, .target = -1,
 	};
 	const struct hull_launch_streams streams = {
 		{ message->has_stdin, message->has_stdout, message->has_stderr }, message->preserved, message->n_preserved,

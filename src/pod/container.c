@@ -374,6 +374,8 @@ void hull_container_continue(struct hull_container *c)
 	m.readonly_rootfs = c->rootfs_readonly;
 	m.no_pivot = c->no_pivot;
 	m.no_new_keyring = c->no_new_keyring;
+	/* Not for prestart, which Docker gives to every container: a program that is not there is an error of create. */
+	m.program_may_follow = c->spec->create_runtime.n + c->spec->create_container.n > 0;
 	m.seccomp = (ProtobufCBinaryData){ .len = c->seccomp.len, .data = c->seccomp.bpf };
 	m.seccomp_flags = c->seccomp.flags;
 	m.n_disks = n_disks;
@@ -450,7 +452,7 @@ static int compile_seccomp(struct hull_container *c, json_object *spec, struct h
  */
 static int localise_spec(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, char *const *volumes, struct hull_error *err)
 {
-	static const char *const host_hooks[] = { "prestart", "createRuntime", "poststart", "poststop" };
+	static const char *const host_hooks[] = { "prestart", "createRuntime", "createContainer", "poststart", "poststop" };
 	_cleanup_free_ char *text = hull_strndup((const char *)m->spec_json.data, m->spec_json.len);
 	json_object *spec = json_tokener_parse(text), *mounts, *hooks;
 

@@ -76,6 +76,22 @@ data" ]
 	[ "$(cat "$WORK/ns")" != "$(readlink /proc/self/ns/mnt)" ]
 }
 
+@test "hooks: one that supplies the program" {
+	hook createContainer 'cp bin/busybox bin/busybox-supplied'
+	hooks createContainer
+	config '.process.args = ["busybox-supplied", "echo", "here"]'
+	run hull run --bundle "$BUNDLE" "$ID"
+	[ "$status" -eq 0 ]
+	[ "$output" = here ]
+
+	# One that does not, where runc would fail create.
+	config '.process.args = ["other"]'
+	run -127 hull run --bundle "$BUNDLE" "$ID"
+	[ "$status" -eq 127 ]
+	[[ "$output" == *'exec: "other": executable file not found in $PATH'* ]]
+	assert_no_traces
+}
+
 @test "hooks: a createContainer hook that fails or hangs undoes the creation" {
 	hook createContainer 'echo "went wrong" >&2; exit 9'
 	hook poststop
