@@ -4,18 +4,8 @@
 
 load lib.bash
 
-setup_file() {
-	export DEBIAN=${HULL_DEBIAN_ROOTFS:-$BATS_TEST_DIRNAME/../../build-rootfs/debian.tar}
-	mkdir -p "$(dirname "$DEBIAN")"
-	"$BATS_TEST_DIRNAME/make-debian-rootfs" "$DEBIAN" 2>&3
-	export DEBIAN_TREE
-	DEBIAN_TREE=$(mktemp -d /var/tmp/hull-debian-XXXXXX)
-	tar -C "$DEBIAN_TREE" --xattrs -xpf "$DEBIAN"
-}
-
-teardown_file() {
-	rm -rf --one-file-system "$DEBIAN_TREE"
-}
+setup_file() { setup_debian; }
+teardown_file() { teardown_debian; }
 
 setup() {
 	setup_hull

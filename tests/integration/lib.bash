@@ -175,3 +175,17 @@ took_at_most() {
 	local took=$(($(now_ms) - $2))
 	[ $took -le "$1" ] || { echo "took $took ms, not $1 ms at most" >&2; return 1; }
 }
+
+# The Debian tree that all tests of a file use, with the tools in it.
+setup_debian() {
+	local tar=${HULL_DEBIAN_ROOTFS:-$BATS_TEST_DIRNAME/../../build-rootfs/debian.tar}
+	mkdir -p "$(dirname "$tar")"
+	"$BATS_TEST_DIRNAME/make-debian-rootfs" "$tar" 2>&3
+	export DEBIAN_TREE
+	DEBIAN_TREE=$(mktemp -d /var/tmp/hull-debian-XXXXXX)
+	tar -C "$DEBIAN_TREE" --xattrs -xpf "$tar"
+}
+
+teardown_debian() {
+	rm -rf --one-file-system "$DEBIAN_TREE"
+}

@@ -2,20 +2,6 @@
 # Network namespaces of the test's own: a pod's, as an engine prepares it, and a peer's on the other end of the wire. Nothing is made in
 # the host's own namespace.
 
-# The Debian tree that all tests of a file use, with the tools in it.
-setup_debian() {
-	local tar=${HULL_DEBIAN_ROOTFS:-$BATS_TEST_DIRNAME/../../build-rootfs/debian.tar}
-	mkdir -p "$(dirname "$tar")"
-	"$BATS_TEST_DIRNAME/make-debian-rootfs" "$tar" 2>&3
-	export DEBIAN_TREE
-	DEBIAN_TREE=$(mktemp -d /var/tmp/hull-debian-XXXXXX)
-	tar -C "$DEBIAN_TREE" --xattrs -xpf "$tar"
-}
-
-teardown_debian() {
-	rm -rf --one-file-system "$DEBIAN_TREE"
-}
-
 # $NS and $PEER, joined by eth0 and peer0: 10.77.0.2/24 and fd77::2/64 in the pod's, .1 and ::1 in the peer's.
 setup_net() {
 	NS=hull$$n$BATS_TEST_NUMBER PEER=hull$$p$BATS_TEST_NUMBER
