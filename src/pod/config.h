@@ -31,6 +31,7 @@ struct hull_config {
 
 	/* [share] */
 	unsigned watch_directories;    /* of a pod's volumes, at most; 0: changes on the host wake nobody in the guest */
+	struct hull_io_limits share_limits;    /* of each of the host's disks behind a share */
 
 	/* [disk] */
 	bool disk_cache_none, disk_discard, disk_iothread;

@@ -499,7 +499,7 @@ static int fill_share(struct hull_container *c, const Hull__Pod__V1__CreateReque
 		if (r == 0)
 			volumes[i] = hull_asprintf(GUEST_SHARE "/%s", path);
 	}
-	return r;
+	return r < 0 ? r : hull_pod_limit_share(c->pod, err);
 }
 
 /* Reads what `hull create` wrote about the container and makes it the supervisor's. */

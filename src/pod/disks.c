@@ -163,7 +163,7 @@ static void plug(struct hull_pod_disk *d)
 	const struct hull_disk disk = {
 		.id = d->id, .fd = d->fd, .readonly = d->readonly, .serial = d->serial,
 		.direct = config->disk_cache_none, .discard = config->disk_discard, .iothread = config->disk_iothread,
-		.limits = d->pod->disk_limits,
+		.limits = d->pod->io.disk,
 	};
 	d->state = PLUGGING;
 	hull_vm_add_disk(d->pod->vm, &disk, on_plugged, d);

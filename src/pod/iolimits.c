@@ -20,9 +20,13 @@ static const struct {
 	{ "throttle_write_iops", offsetof(struct hull_io_limits, write_iops) },
 };
 
+#define WEIGHT_MIN 10
+#define WEIGHT_MAX 1000
+
 struct reading {
 	const char *key;
 	struct hull_io_limits found;
+	uint16_t weight;
 	struct hull_error *err;
 };
 
@@ -39,6 +43,12 @@ static int read_limit(struct reading *r, json_object *limit)
 		return bad(r, "each of \"limits\" needs a \"type\" and a number as its \"value\"");
 	const char *name = json_object_get_string(type);
 	int64_t number = json_object_get_int64(value);
+	if (strcmp(name, "blkio_weight") == 0) {
+		if (number < WEIGHT_MIN || number > WEIGHT_MAX)
+			return bad(r, "blkio_weight has to be from 10 to 1000");
+		r->weight = (uint16_t)number;
+		return 0;
+	}
 	for (size_t i = 0; i < HULL_ARRAY_SIZE(types); i++) {
 		uint64_t *at = (uint64_t *)(void *)((char *)&r->found + types[i].at);
 		if (strcmp(types[i].name, name) != 0)
@@ -49,7 +59,8 @@ static int read_limit(struct reading *r, json_object *limit)
 			*at = (uint64_t)number;
 		return 0;
 	}
-	return hull_error_set(r->err, ENOTSUP, "annotations: \"%s\": %.40s is not supported; throttle_{read,write}_{bps,iops} are", r->key, name);
+	return hull_error_set(r->err, ENOTSUP, "annotations: \"%s\": %.40s is not supported; throttle_{read,write}_{bps,iops} and "
+			      "blkio_weight are", r->key, name);
 }
 
 static int read_item(struct reading *r, json_object *item)
@@ -78,9 +89,18 @@ static int read_text(struct reading *r, const char *text)
 	return n;
 }
 
-int hull_io_limits_parse(const struct hull_oci_spec *spec, struct hull_io_limits *limits, bool *ret_found, struct hull_error *err)
+/* What the annotation does not name stays. */
+static void merge(struct hull_io_limits *limits, const struct hull_io_limits *found)
 {
-	*ret_found = false;
+	for (size_t i = 0; i < HULL_ARRAY_SIZE(types); i++) {
+		const uint64_t *from = (const uint64_t *)(const void *)((const char *)found + types[i].at);
+		if (*from)
+			*(uint64_t *)(void *)((char *)limits + types[i].at) = *from;
+	}
+}
+
+int hull_pod_io_parse(const struct hull_oci_spec *spec, struct hull_pod_io *io, struct hull_error *err)
+{
 	for (size_t i = 0; i < HULL_ARRAY_SIZE(keys); i++) {
 		const char *text = hull_oci_annotation(spec, keys[i]);
 		struct reading r = { .key = keys[i], .err = err };
@@ -89,12 +109,16 @@ int hull_io_limits_parse(const struct hull_oci_spec *spec, struct hull_io_limits
 		int n = read_text(&r, text);
 		if (n < 0)
 			return n;
-		for (size_t j = 0; j < HULL_ARRAY_SIZE(types); j++) {
-			const uint64_t *from = (const uint64_t *)(const void *)((const char *)&r.found + types[j].at);
-			if (*from)
-				*(uint64_t *)(void *)((char *)limits + types[j].at) = *from;
-		}
-		*ret_found = true;
+		merge(&io->disk, &r.found);
+		merge(&io->share, &r.found);
+		if (r.weight)
+			io->weight = r.weight;
+		io->said_by = keys[i];
 	}
 	return 0;
+}
+
+bool hull_pod_io_acts_on_host(const struct hull_pod_io *io)
+{
+	return io->share.read_bps || io->share.write_bps || io->share.read_iops || io->share.write_iops || io->weight;
 }

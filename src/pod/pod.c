@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "pod/disks.h"
-#include "pod/iolimits.h"
+
 #include "pod/paths.h"
 #include "rpc/agent.pb-c.h"
 
@@ -264,12 +264,9 @@ int hull_pod_boot(struct hull_pod *pod, const struct hull_oci_spec *spec, int ne
 		pod->hostname = hull_strdup(spec->hostname);
 	if (spec->domainname)
 		pod->domainname = hull_strdup(spec->domainname);
-	bool limited;
-	pod->disk_limits = pod->config->disk_limits;
-	if (hull_io_limits_parse(spec, &pod->disk_limits, &limited, err) < 0)
+	pod->io = (struct hull_pod_io){ .disk = pod->config->disk_limits, .share = pod->config->share_limits, .said_by = "hull.conf" };
+	if (hull_pod_io_parse(spec, &pod->io, err) < 0)
 		return hull_error_wrap(err, "config.json");
-	if (limited)
-		hull_log_info("annotations: blkio_cgroup holds for the pod's disks, not for its shared directories");
 	int r = hull_pod_size_parse(spec, &pod->size, err);
 	if (r < 0)
 		return hull_error_wrap(err, "config.json");

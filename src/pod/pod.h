@@ -17,6 +17,7 @@
 
 #include "pod/config.h"
 #include "pod/forward.h"
+#include "pod/iolimits.h"
 #include "pod/names.h"
 #include "pod/network.h"
 #include "pod/role.h"
@@ -126,7 +127,7 @@ struct hull_pod {
 	struct hull_pod_disk *disks;   /* disks.c */
 	struct hull_seccomp_cache seccomp;
 	unsigned disk_number;          /* of the last one */
-	struct hull_io_limits disk_limits;     /* of each */
+	struct hull_pod_io io;
 	uv_timer_t end_timer;          /* bounds winding down, then the flushing of last answers */
 	int64_t end_deadline_ms;
 	uv_signal_t sigterm;
@@ -161,6 +162,14 @@ void hull_pod_fit(struct hull_container *c, const struct hull_demand *demand, hu
 void hull_pod_fit_cancel(struct hull_container *c);
 /* The size for all containers of the pod. */
 struct hull_size hull_pod_wanted_size(const struct hull_pod *pod);
+/* ---- sharelimits.c */
+
+/*
+ * Makes the host keep the pod's limits for every disk that is behind the share now. Called after mounts were added. An error when the
+ * host cannot; a directory that is on no disk (a network's file system) is logged.
+ */
+int hull_pod_limit_share(struct hull_pod *pod, struct hull_error *err);
+
 /* ---- watch.c */
 
 /* Tells the guest from now on what the host changes in volumes. A guest or a host that cannot is logged once. */

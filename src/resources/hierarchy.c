@@ -5,46 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-
-#define FIELDS_MAX 24
-
-/* One line of mountinfo, cut up. */
-struct mount {
-	char *root, *point, *type, *options;
-};
-
-/* Octal escapes of spaces and the like. */
-static void unescape(char *text)
-{
-	char *to = text;
-	for (const char *p = text; *p; to++) {
-		if (p[0] == '\\' && strspn(p + 1, "01234567") >= 3) {
-			*to = (char)((p[1] - '0') * 64 + (p[2] - '0') * 8 + (p[3] - '0'));
-			p += 4;
-		} else {
-			*to = *p++;
-		}
-	}
-	*to = '\0';
-}
-
-/* Fields 4 and 5, and behind the "-" the type and the options of the file system. */
-static bool parse_mount(char *line, struct mount *ret)
-{
-	char *fields[FIELDS_MAX], *rest = NULL;
-	size_t n = 0, dash = 0;
-	for (char *f = strtok_r(line, " ", &rest); f && n < FIELDS_MAX; f = strtok_r(NULL, " ", &rest)) {
-		if (!dash && n > 5 && strcmp(f, "-") == 0)
-			dash = n;
-		fields[n++] = f;
-	}
-	if (!dash || dash + 3 >= n)
-		return false;
-	*ret = (struct mount){ fields[3], fields[4], fields[dash + 1], fields[dash + 3] };
-	unescape(ret->root);
-	unescape(ret->point);
-	return true;
-}
+#include "base/mountinfo.h"
 
 static bool has_word(const char *list, const char *word, size_t len)
 {
@@ -55,7 +16,7 @@ static bool has_word(const char *list, const char *word, size_t len)
 }
 
 /* Whether the mount's options name all of the controllers. */
-static bool is_mount_of(const struct mount *m, const char *controllers)
+static bool is_mount_of(const struct hull_mountinfo *m, const char *controllers)
 {
 	if (controllers[0] == '\0')
 		return strcmp(m->type, "cgroup2") == 0;
@@ -75,9 +36,9 @@ static bool find_mount(const char *mountinfo, const char *controllers, char **re
 {
 	_cleanup_free_ char *text = hull_strdup(mountinfo);
 	char *rest = NULL;
-	struct mount m;
+	struct hull_mountinfo m;
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		if (parse_mount(line, &m) && is_mount_of(&m, controllers)) {
+		if (hull_mountinfo_parse(line, &m) && is_mount_of(&m, controllers)) {
 			*ret_point = hull_strdup(m.point);
 			*ret_root = hull_strdup(m.root);
 			return true;

@@ -298,3 +298,40 @@ SH
 	[ "${lines[0]}" = "2 huge pages: ok" ]
 	[[ "${lines[1]}" == "3 huge pages: Cannot allocate memory" ]]
 }
+
+# ---- limits
+
+@test "limits: reads and synced writes of the share are as slow as hull.conf or a pod's annotation says" {
+	local a=io.katacontainers.blkio_cgroup disk
+	disk=$(stat -c %Hd:%Ld "$BUNDLE")
+	[ -e "/sys/dev/block/$disk" ] || skip "the bundle is not on a disk"
+	[ -e /sys/fs/cgroup/blkio ] || grep -qw io /sys/fs/cgroup/cgroup.controllers || skip "no such controller"
+	dd if=/dev/urandom of="$WORK/vol/big" bs=1M count=4 conv=fsync status=none
+	dd if="$WORK/vol/big" iflag=nocache count=0 status=none
+	volume "$WORK/vol" /vol
+	printf '[share]\nread_bps = 1M\nwrite_bps = 1M\n' >"$WORK/hull.conf"
+	args sh -c 's() { cut -d. -f1 /proc/uptime; }; a=$(s); cat /vol/big >/dev/null; b=$(s); dd if=/dev/zero of=/vol/new bs=1M count=4 conv=fsync 2>/dev/null
+		c=$(s); dd if=/dev/zero of=/written bs=1M count=4 conv=fsync 2>/dev/null; echo $((b - a)) $((c - b)) $(($(s) - c))'
+	HULL_CONFIG=$WORK/hull.conf run hull run --bundle "$BUNDLE" "$ID"
+	echo "$output"
+	read -r reading writing root <<<"$output"
+	[ "$reading" -ge 2 ] && [ "$writing" -ge 2 ] && [ "$root" -ge 2 ]
+
+	# The annotation wins; small synced writes count one by one.
+	config '.annotations[$a] = $v' --arg a "$a" --arg v '{"blkiocgroup":[{"path":"/dev/sda","limits":[{"type":"throttle_write_iops","value":5}]}]}'
+	args sh -c 's() { cut -d. -f1 /proc/uptime; }; a=$(s); for i in $(seq 20); do dd if=/dev/zero of=/vol/small bs=4k count=1 conv=fsync 2>/dev/null; done; echo $(($(s) - a))'
+	run hull run --bundle "$BUNDLE" "$ID"
+	echo "$output"
+	[ "$output" -ge 2 ]
+}
+
+@test "limits: a weight is the host's to honour, or refused by name" {
+	local a=io.katacontainers.blkio_cgroup
+	config '.annotations[$a] = $v' --arg a "$a" --arg v '{"blkiocgroup":[{"path":"/dev/sda","limits":[{"type":"blkio_weight","value":500}]}]}'
+	args true
+	run hull run --bundle "$BUNDLE" "$ID"
+	[ "$status" -eq 0 ] || [[ "$output" == *"$a: linux.resources.blockIO.weight: this host"* ]]
+	config '.annotations[$a] = $v' --arg a "$a" --arg v '{"blkiocgroup":[{"path":"/dev/sda","limits":[{"type":"blkio_weight","value":5}]}]}'
+	run ! hull run --bundle "$BUNDLE" "$ID"
+	[[ "$output" == *"blkio_weight has to be from 10 to 1000"* ]]
+}

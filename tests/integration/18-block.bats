@@ -250,9 +250,9 @@ run_hull() {
 	config '.annotations[$a] = $v' --arg a "$a" --arg v '{"blkiocgroup":[{"path":"/dev/sda","limits":[{"type":"throttle_read_bps","value":4194304},{"type":"throttle_write_iops","value":100}]}]}'
 	run_hull
 	[ "$output" -ge 4 ]
-	config '.annotations[$a] = $v' --arg a "$a" --arg v '{"blkiocgroup":[{"path":"/dev/sda","limits":[{"type":"blkio_weight","value":500}]}]}'
+	config '.annotations[$a] = $v' --arg a "$a" --arg v '{"blkiocgroup":[{"path":"/dev/sda","limits":[{"type":"nonsense","value":500}]}]}'
 	run_hull
-	[[ "$output" == *"\"$a\": blkio_weight is not supported"* ]]
+	[[ "$output" == *"\"$a\": nonsense is not supported"* ]]
 	config '.annotations[$a] = "nonsense"' --arg a "$a"
 	run_hull
 	[[ "$output" == *"\"$a\": expected {\"blkiocgroup\":"* ]]
