@@ -227,8 +227,21 @@ unpack_for() {
 @test "a rootfs on a file system image: the blockfile snapshotter" {
 	[ "$CD_VERSION" = 2 ] || skip "containerd 1.6 has none"
 	unpack_for blockfile
-	[ "$(run_c --rm --snapshotter blockfile $IMAGE "$C" sh -c 'echo block >/file; cat /file')" = block ]
+	[ "$(run_c --rm --snapshotter blockfile $IMAGE "$C" sh -c 'echo block >/file; cat /file; grep " / " /proc/mounts' | grep -o "^block\|/dev/vd. / ext4 rw" | paste -sd' ')" = "block /dev/vda / ext4 rw" ]
+	# While one runs nobody on the host has it mounted, in whatever mount namespace; the VMM alone has the image.
+	run_c -d --null-io --snapshotter blockfile $IMAGE "$C-b" sleep 3600
 	! losetup -a | grep -F "$CD"
+	! grep -lsE "$CD/[^ ]*blockfile| ext4 $CD" /proc/[0-9]*/mountinfo
+	[ "$(find /proc/[0-9]*/fd -lname "$CD/root/*blockfile/snapshots/*" 2>/dev/null | cut -d/ -f3 | sort -u | xargs -I@ readlink /proc/@/exe)" = /usr/bin/qemu-system-x86_64 ]
+}
+
+@test "a rootfs of erofs layers: the erofs snapshotter, mounted by containerd" {
+	[ "$CD_VERSION" = 2 ] || skip "containerd 1.6 has none"
+	command -v mkfs.erofs >/dev/null || skip "no erofs-utils"
+	ctr plugins ls | grep -q 'snapshotter.*erofs .* ok' || skip "no erofs here"
+	unpack_for erofs
+	[ "$(run_c --rm --snapshotter erofs $IMAGE "$C" sh -c 'echo written >/file; cat /file')" = written ]
+	run ! run_c --rm --read-only --snapshotter erofs $IMAGE "$C" touch /file
 }
 
 @test "a read-only rootfs" {

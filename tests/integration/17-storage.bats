@@ -332,6 +332,7 @@ SH
 	run hull run --bundle "$BUNDLE" "$ID"
 	[ "$status" -eq 0 ] || [[ "$output" == *"$a: linux.resources.blockIO.weight: this host"* ]]
 	config '.annotations[$a] = $v' --arg a "$a" --arg v '{"blkiocgroup":[{"path":"/dev/sda","limits":[{"type":"blkio_weight","value":5}]}]}'
-	run ! hull run --bundle "$BUNDLE" "$ID"
+	run hull run --bundle "$BUNDLE" "$ID"
+	[ "$status" -ne 0 ]
 	[[ "$output" == *"blkio_weight has to be from 10 to 1000"* ]]
 }
