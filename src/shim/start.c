@@ -224,6 +224,10 @@ static int find_role(struct starting *s, enum hull_role *ret, struct hull_error 
 	struct hull_joins joins = { 0 };
 	size_t len;
 	int r = hull_file_read(AT_FDCWD, "config.json", HULL_OCI_CONFIG_MAX_BYTES, &text, &len);
+	/* So does a CRI with another sandboxer call. */
+	if (r == -ENOENT)
+		return hull_error_set(err, ENOENT, "the bundle has no config.json: containerd's sandboxer = \"shim\" is not supported, "
+				      "only \"podsandbox\"");
 	if (r < 0)
 		return hull_error_errno(err, r, "read the bundle's config.json");
 	r = hull_oci_spec_parse(text, len, &spec, err);

@@ -165,6 +165,12 @@ nothing_of_shims() {
 	run start_two '\n\017example.Options\022\000'
 	[ "$status" -ne 0 ]
 	[[ "$output" = *"runtime options of type example.Options are not understood"* ]]
+	# As containerd's CRI does with a sandboxer that Hull has not.
+	mkdir "$WORK/three"
+	run shim start "$WORK/three" three "$STATE"
+	[ "$status" -ne 0 ]
+	[[ "$output" = *'has no config.json: containerd'*'sandboxer = "shim" is not supported'* ]]
+	[ -z "$(ls "$WORK/three")" ]
 }
 
 @test "hooks are told the container's id as the engine knows it" {

@@ -96,6 +96,15 @@ run_n() {
 	[ -z "$(nsenter -t "$HOLDER" -n ip -o link show type veth)" ]
 }
 
+@test "nerdctl: namespaces of the host are refused by name" {
+	local what
+	for what in net pid ipc; do
+		run nerdctl run --rm --runtime io.containerd.hull.v2 "--$what" host $IMAGE true
+		[ "$status" -ne 0 ]
+		[[ "$output" = *host* ]] || { echo "$what: $output"; return 1; }
+	done
+}
+
 @test "nerdctl: limits, out of memory, volumes, read-only, user" {
 	run_n -d --name "$C" -m 32m $IMAGE sh -c 'tail /dev/zero'
 	[ "$(nerdctl wait "$C")" = 137 ]
