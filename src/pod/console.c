@@ -7,12 +7,24 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 
+/* A serial port says one byte at a time. */
+static void log_line(struct hull_console *console, char c)
+{
+	if (c >= 0x20 && c < 0x7f)
+		console->line[console->line_length++] = c;
+	if (console->line_length == HULL_CONSOLE_LINE_MAX || (c == '\n' && console->line_length > 0)) {
+		hull_log_debug("console: %.*s", (int)console->line_length, console->line);
+		console->line_length = 0;
+	}
+}
+
 void hull_console_add(struct hull_console *console, const uint8_t *bytes, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		console->bytes[console->at] = (char)bytes[i];
 		console->at = (console->at + 1) % HULL_CONSOLE_KEEP_BYTES;
 		console->full = console->full || console->at == 0;
+		log_line(console, (char)bytes[i]);
 	}
 }
 

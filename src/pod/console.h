@@ -8,14 +8,19 @@
 
 #define HULL_CONSOLE_KEEP_BYTES 8192
 
+/* A longer line is logged in pieces. */
+#define HULL_CONSOLE_LINE_MAX 256
+
 /* A ring; all zero is an empty one. */
 struct hull_console {
 	char bytes[HULL_CONSOLE_KEEP_BYTES];
 	size_t at;
 	bool full;
+	char line[HULL_CONSOLE_LINE_MAX]; /* the last line, until its end */
+	size_t line_length;
 };
 
-/* Adds what was said; what is older than HULL_CONSOLE_KEEP_BYTES is forgotten. */
+/* Adds what was said, and logs each full line for debugging; what is older than HULL_CONSOLE_KEEP_BYTES is forgotten. */
 void hull_console_add(struct hull_console *console, const uint8_t *bytes, size_t n);
 
 /*

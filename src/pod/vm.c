@@ -141,7 +141,6 @@ static void on_console(void *data, const uint8_t *bytes, size_t n)
 {
 	struct hull_vm *vm = data;
 	hull_console_add(&vm->console, bytes, n);
-	hull_log_debug("console: %.*s", (int)(n < 512 ? n : 512), (const char *)bytes);
 }
 
 static const struct hull_vmm_events vmm_events = {
