@@ -124,3 +124,47 @@ func TestPropagation(t *testing.T) {
 		}
 	}
 }
+
+// TestBandwidth: the annotations of Kubernetes bound what goes out of a pod and what comes into it. CNI's configuration here has no
+// plug-in for that.
+func TestBandwidth(t *testing.T) {
+	if handler != "hull" {
+		t.Skip("of Hull")
+	}
+	const size, atLeast = 4 << 20, 1500 * time.Millisecond // 2 s at 16 Mbit/s
+	p := newPod(t, func(c *rt.PodSandboxConfig) {
+		c.Annotations["kubernetes.io/egress-bandwidth"] = "16M"
+		c.Annotations["kubernetes.io/ingress-bandwidth"] = "16M"
+	})
+	c := p.run(t, fmt.Sprintf("nc -ll -p 7000 -e head -c %d /dev/zero & nc -ll -p 7001 -e sh -c 'head -c %d | wc -c' & sleep 3600", size, size))
+	for name, port := range map[string]string{"out of the pod": ":7000", "into the pod": ":7001"} {
+		t.Run(name, func(t *testing.T) {
+			conn := dial(t, p.status(t).Network.Ip+port)
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(60 * time.Second))
+			begin := time.Now()
+			if port == ":7001" {
+				must[int](t)(conn.Write(make([]byte, size)))
+			}
+			answer := must[[]byte](t)(io.ReadAll(conn))
+			if port == ":7000" && len(answer) != size || port == ":7001" && strings.TrimSpace(string(answer)) != fmt.Sprint(size) {
+				t.Errorf("%d bytes came, beginning with %.20q", len(answer), answer)
+			}
+			if took := time.Since(begin); took < atLeast {
+				t.Errorf("%d bytes took %v, not %v at least", size, took, atLeast)
+			}
+		})
+	}
+	same(t, "state", c.status(t).State.String(), "CONTAINER_RUNNING")
+}
+
+// dial connects; a server may still be about to listen.
+func dial(t *testing.T, address string) (conn net.Conn) {
+	t.Helper()
+	eventually(t, "connection to "+address, func() (connected bool) {
+		var err error
+		conn, err = net.DialTimeout("tcp", address, 5*time.Second)
+		return err == nil
+	})
+	return conn
+}

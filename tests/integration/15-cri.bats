@@ -65,6 +65,7 @@ on_all() {
 @test "namespaces: what containers of a pod share" { on_all TestNamespaces; }
 @test "hostNetwork, hostPID, hostIPC: refused with a reason that kubelet shows" { on_all TestHostNamespaces; }
 @test "network: CNI's address, routes, DNS, hosts, a host port, another pod" { on_all TestNetwork; }
+@test "network: limits of bandwidth by annotation" { on_all TestBandwidth; }
 @test "volumes: hostPath, emptyDir, ConfigMap, read-only, single files" { on_all TestVolumes; }
 @test "volumes: propagation" { on_all TestPropagation; }
 @test "resources: limits, updates, out of memory" { on_all TestResources; }
