@@ -48,7 +48,7 @@ static void read_link_info(struct nlattr *info, struct hull_net_link *l)
 	if (tb[IFLA_INFO_KIND])
 		nla_strlcpy(l->kind, tb[IFLA_INFO_KIND], sizeof(l->kind));
 	if (strcmp(l->kind, "ipvlan") == 0 && tb[IFLA_INFO_DATA] && nla_parse_nested(data, IFLA_IPVLAN_MAX, tb[IFLA_INFO_DATA], NULL) == 0)
-		l->l3 = data[IFLA_IPVLAN_MODE] && nla_get_u16(data[IFLA_IPVLAN_MODE]) != IPVLAN_MODE_L2;
+		l->l3s = data[IFLA_IPVLAN_MODE] && nla_get_u16(data[IFLA_IPVLAN_MODE]) == IPVLAN_MODE_L3S;
 }
 
 int hull_net_view_link(const struct nlmsghdr *h, void *data)

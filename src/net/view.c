@@ -66,6 +66,9 @@ static bool can_carry(struct hull_net_view *view, const struct hull_net_link *l)
 	else if (!is_carried_kind(l->kind))
 		note(view, "%s is a %s: only interfaces of the kinds veth, macvlan, ipvlan, tap, dummy and hardware can be given to a VM", name,
 		     l->kind);
+	else if (l->l3s)
+		note(view, "%s is an ipvlan in mode L3S, which gets its packets past the point where frames are redirected: the modes L2 and L3 work",
+		     name);
 	else if (l->lower_is_here && strcmp(l->kind, "veth") != 0)
 		note(view, "%s is built on another interface of the same namespace, whose frames the VM gets already", name);
 	else

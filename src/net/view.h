@@ -20,7 +20,7 @@ struct hull_net_link {
 	unsigned flags;                /* IFF_… */
 	unsigned short type;           /* ARPHRD_… */
 	char kind[16];                 /* "veth"; "" for hardware */
-	bool l3;                       /* an ipvlan that routes: it has no hardware address of its own to speak of */
+	bool l3s;                      /* an ipvlan in that mode */
 	int master, lower;             /* ifindex of what it is a port of, and of what it is built on; 0: none */
 	bool lower_is_here;            /* in the same namespace */
 	bool carried;                  /* the guest gets it */

@@ -15,6 +15,9 @@
 /* At once; as many as the agent has places for. More is a broken guest. */
 #define QUERIES_MAX 64
 #define MESSAGE_MAX 65535
+/* In a second; what is more gets no answer. */
+#define RATE_MAX 2000
+#define RATE_WINDOW_MS 1000
 /* Whoever asks has asked again, or given up, by then. */
 #define DEADLINE_MS 10000
 /* Engines start the server after they made the interface. */
@@ -47,6 +50,8 @@ struct hull_names {
 	unsigned looks;                /* still to come */
 	LIST_HEAD(, query) queries;
 	unsigned n_queries;
+	uint64_t window_ms;            /* when the second began, in the loop's time */
+	unsigned in_window;            /* queries since then */
 };
 
 /* ---- one query */
@@ -161,10 +166,19 @@ static int open_query(struct hull_names *names, const Message *m, struct query *
 	return 0;
 }
 
+static bool is_too_fast(struct hull_names *names)
+{
+	if (uv_now(names->loop) - names->window_ms >= RATE_WINDOW_MS) {
+		names->window_ms = uv_now(names->loop);
+		names->in_window = 0;
+	}
+	return ++names->in_window > RATE_MAX;
+}
+
 static void ask(struct hull_names *names, const Message *m)
 {
 	struct query *q;
-	if (open_query(names, m, &q) < 0) {
+	if (is_too_fast(names) || open_query(names, m, &q) < 0) {
 		answer(names, m->id, NULL, 0);
 		return;
 	}

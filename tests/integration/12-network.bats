@@ -318,6 +318,21 @@ rate() { guest iperf3 -c 10.77.0.1 -t 2 -J "$@" | jq '.end.sum_received.bits_per
 	kill $helper
 }
 
+@test "ipvlan: its frames go through the redirect, where the kernel has it: in a VM, with CNI's plugin" {
+	local mode
+	cp "$BATS_TEST_DIRNAME/ipvlan.py" "$DEBIAN_TREE/ipvlan.py"
+	mkdir -p "$DEBIAN_TREE/cni"
+	if [ -x /usr/lib/cni/ipvlan ]; then cp /usr/lib/cni/ipvlan /usr/lib/cni/static "$DEBIAN_TREE/cni/"; fi
+	caps NET_ADMIN NET_RAW SYS_ADMIN MKNOD
+	config '.linux.resources.devices = [{allow: true, access: "rwm"}] | .mounts += [{destination: "/run", type: "tmpfs", source: "tmpfs"}]'
+	for mode in l2 l3 "l2 /cni/ipvlan" "l3 /cni/ipvlan"; do
+		[[ "$mode" != *cni* ]] || [ -x "$DEBIAN_TREE/cni/ipvlan" ] || continue
+		# shellcheck disable=SC2086
+		args python3 /ipvlan.py $mode
+		hull run --bundle "$BUNDLE" "$ID" </dev/null
+	done
+}
+
 @test "hull network: interfaces and routes by hand" {
 	start_sleeper
 	hull network list-ifaces "$ID" | jq -e '.[0] | .device == "eth0" and .mtu == 1500 and .queues == 1 and

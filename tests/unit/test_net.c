@@ -26,7 +26,8 @@ static void feed(struct hull_net_view *view, struct nl_msg *msg, int (*fn)(const
 	nlmsg_free(msg);
 }
 
-static void link_(struct hull_net_view *view, int index, const char *name, const char *kind, unsigned flags, int lower)
+/* `mode`: of an ipvlan; -1: the kind has none. */
+static void link_of_mode(struct hull_net_view *view, int index, const char *name, const char *kind, unsigned flags, int lower, int mode)
 {
 	const struct ifinfomsg msg = { .ifi_index = index, .ifi_flags = flags, .ifi_type = flags & IFF_LOOPBACK ? ARPHRD_LOOPBACK : ARPHRD_ETHER };
 	const uint8_t mac[6] = { 2, 0, 0, 0, 0, (uint8_t)index };
@@ -38,8 +39,18 @@ static void link_(struct hull_net_view *view, int index, const char *name, const
 		nla_put_u32(m, IFLA_LINK, (uint32_t)lower);
 	struct nlattr *info = nla_nest_start(m, IFLA_LINKINFO);
 	nla_put_string(m, IFLA_INFO_KIND, kind);
+	if (mode >= 0) {
+		struct nlattr *data = nla_nest_start(m, IFLA_INFO_DATA);
+		nla_put_u16(m, IFLA_IPVLAN_MODE, (uint16_t)mode);
+		nla_nest_end(m, data);
+	}
 	nla_nest_end(m, info);
 	feed(view, m, hull_net_view_link);
+}
+
+static void link_(struct hull_net_view *view, int index, const char *name, const char *kind, unsigned flags, int lower)
+{
+	link_of_mode(view, index, name, kind, flags, lower, -1);
 }
 
 static void address(struct hull_net_view *view, int index, const char *text, unsigned prefix, uint32_t flags)
@@ -127,6 +138,27 @@ static void what_is_refused(void **state)
 	}
 }
 
+static void modes_of_ipvlan(void **state)
+{
+	struct hull_net_view view;
+	(void)state;
+	start(&view);
+	link_of_mode(&view, 2, "two", "ipvlan", IFF_UP, 0, IPVLAN_MODE_L2);
+	link_of_mode(&view, 3, "three", "ipvlan", IFF_UP | IFF_NOARP, 0, IPVLAN_MODE_L3);
+	hull_net_view_choose(&view);
+	assert_string_equal(view.unsupported, "");
+	assert_int_equal(view.network->n_interfaces, 2);
+	assert_true(view.network->interfaces[1]->no_arp);
+	hull_net_view_clear(&view);
+
+	start(&view);
+	link_of_mode(&view, 4, "other", "ipvlan", IFF_UP | IFF_NOARP, 0, IPVLAN_MODE_L3S);
+	hull_net_view_choose(&view);
+	assert_non_null(strstr(view.unsupported, "other is an ipvlan in mode L3S"));
+	assert_int_equal(view.network->n_interfaces, 0);
+	hull_net_view_clear(&view);
+}
+
 static void json_of_interfaces(void **state)
 {
 	struct hull_error err = HULL_ERROR_INIT;
@@ -191,7 +223,8 @@ static void bandwidths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_carried), cmocka_unit_test(what_is_refused), cmocka_unit_test(json_of_interfaces),
+		cmocka_unit_test(what_is_carried), cmocka_unit_test(what_is_refused),
+		cmocka_unit_test(modes_of_ipvlan), cmocka_unit_test(json_of_interfaces),
 		cmocka_unit_test(json_that_is_refused), cmocka_unit_test(bandwidths),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
