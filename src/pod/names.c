@@ -136,7 +136,11 @@ static void receive_datagram(struct query *q)
 static void on_socket(uv_poll_t *poll, int status, int events)
 {
 	struct query *q = poll->data;
-	(void)status;
+	/* An error on the socket, such as a reset: libuv has stopped to watch it. */
+	if (status < 0) {
+		query_over(q, NULL, 0);
+		return;
+	}
 	if (q->tcp && (!send_rest(q) || q->out_done < q->out_length || !(events & UV_READABLE)))
 		return;
 	if (q->tcp)

@@ -46,7 +46,8 @@ static void on_message(void *data, const ProtobufCMessage *message)
 	assert_true(m->message.len < sizeof(fx->last));
 	fx->answers++;
 	fx->last_id = m->id;
-	memcpy(fx->last, m->message.data, m->message.len);
+	if (m->message.len > 0)
+		memcpy(fx->last, m->message.data, m->message.len);
 	fx->last[m->message.len] = '\0';
 }
 
@@ -215,14 +216,24 @@ static void a_query_comes_back_with_the_servers_answer(void **state)
 	assert_int_equal(fx->last_id, 8);
 	assert_string_equal(fx->last, "you");
 
-	/* A connection that ends without one. */
-	fx->answers = 0;
-	ask(fx, 9, true, "and");
-	run_for(fx, 50);
-	close(accept4(tcp, NULL, NULL, SOCK_CLOEXEC));
-	run(fx, &fx->answers);
-	assert_int_equal(fx->last_id, 9);
-	assert_string_equal(fx->last, "");
+	/* Connections that end without one, and one that is reset: answered at once. */
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	for (uint32_t id = 9; id < 12; id++) {
+		int64_t begin = hull_now_ms();
+		fx->answers = 0;
+		ask(fx, id, true, "and");
+		run_for(fx, 50);
+		int end = accept4(tcp, NULL, NULL, SOCK_CLOEXEC);
+		if (id > 9)
+			assert_int_equal(setsockopt(end, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+		if (id > 10)
+			assert_int_equal(recv(end, text, sizeof(text), 0), 5);
+		close(end);
+		run(fx, &fx->answers);
+		assert_int_equal(fx->last_id, id);
+		assert_string_equal(fx->last, "");
+		assert_true(hull_now_ms() - begin < DEADLINE_MS / 2);
+	}
 }
 
 static void a_guest_that_asks_too_much_is_cut_off(void **state)
