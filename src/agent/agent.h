@@ -113,6 +113,7 @@ struct hull_container {
 
 /* ------------------------------------------------------------- container.c */
 
+/* NULL: there is none. The empty exec_id is the container's own process. */
 struct hull_container *hull_container_find(struct hull_agent *agent, const char *id);
 struct hull_process *hull_process_find(struct hull_container *container, const char *exec_id);
 
@@ -178,6 +179,7 @@ void hull_oom_forget(struct hull_container *container);
 
 /* --------------------------------------------------- handlers of the service */
 
+/* What they do is in agent.proto; `data` is the struct hull_agent. */
 void hull_handle_get_info(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
 void hull_handle_create_sandbox(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);
 void hull_handle_configure_network(struct hull_rpc_request *request, const ProtobufCMessage *message, void *data);

@@ -35,6 +35,7 @@ int hull_streams_new_preserved(struct hull_process *process, bool readable, bool
 /* Takes over the terminal's master. */
 void hull_streams_set_terminal(struct hull_streams *streams, int master);
 
+/* The terminal's window. 0, -ENOTTY when there is no terminal any more, -errno. */
 int hull_streams_resize(struct hull_streams *streams, unsigned rows, unsigned columns);
 
 /* The process has ended: the stream ends when what it left is delivered. */

@@ -16,6 +16,7 @@ struct hull_watch *hull_watch_new(uv_loop_t *loop, int fd, void (*fn)(void *data
 /* Which events to wait for; 0 pauses the watch. Cheap when nothing changes. */
 void hull_watch_set(struct hull_watch *watch, int events);
 
+/* Stays the watch's. */
 int hull_watch_fd(const struct hull_watch *watch);
 
 /* Closes the descriptor too. NULL is fine. */
@@ -23,6 +24,7 @@ void hull_watch_free(struct hull_watch *watch);
 
 struct hull_alarm;
 
+/* Silent until it is set. */
 struct hull_alarm *hull_alarm_new(uv_loop_t *loop, void (*fn)(void *data), void *data);
 
 /* Rings once in `ms` from now, replacing an earlier setting. */

@@ -29,6 +29,7 @@ enum hull_log_level hull_log_level_get(void);
 /* The tag that starts each message, for example a pod's id. Copied; NULL removes it. */
 void hull_log_tag(const char *tag);
 
+/* One message, without a newline. errno stays as it was. */
 void hull_log(enum hull_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Writes one line in `format` to `fd` and nothing else: for --log files that another sink owns. */

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
+/* As their namesakes of the C library, but for the end of the process when memory is short. */
 void *hull_calloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *hull_realloc(void *p, size_t size) __attribute__((returns_nonnull));
 /* Grows an array of `size`-byte members to `count` members; overflow ends the process. */

@@ -27,6 +27,7 @@ int hull_procref_open(const struct hull_procref *ref);
 /* Sends `sig` to that very process through a pidfd. 0, -ESRCH, -errno. */
 int hull_procref_kill(const struct hull_procref *ref, int sig);
 
+/* pidfd_open(2) and pidfd_send_signal(2), with the errors as -errno. The caller closes the descriptor. */
 int hull_pidfd_open(pid_t pid);
 int hull_pidfd_kill(int pidfd, int sig);
 

@@ -77,6 +77,7 @@ int hull_cli_exit_code(const struct hull_error *err);
 
 /* ---- the verbs */
 
+/* Each is a hull_verb_fn. */
 int hull_cmd_check(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_checkpoint(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);
 int hull_cmd_create(struct hull_cli *cli, int argc, char **argv, struct hull_error *err);

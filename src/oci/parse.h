@@ -15,6 +15,7 @@ extern const struct hull_json_type hull_oci_resources_type;
 extern const struct hull_json_type hull_oci_seccomp_type;
 extern const struct hull_json_type hull_oci_id_mapping_type;
 
+/* Free what the members of a struct own, not the struct. */
 void hull_oci_process_clear(struct hull_oci_process *p);
 void hull_oci_mount_clear(struct hull_oci_mount *m);
 void hull_oci_hooks_clear(struct hull_oci_hooks *h);
@@ -30,6 +31,7 @@ hull_json_reader hull_oci_read_cpu_list;
 /* unsigned long: "rprivate" and the like as MS_… */
 hull_json_reader hull_oci_read_propagation;
 
+/* Adds copies. */
 void hull_oci_kvs_add(struct hull_oci_kvs *kvs, const char *key, const char *value);
 
 /* Writes a sysctl's name ("net.ipv4.ip_forward", "net/ipv4/conf/eth0.1/mtu") as its path below /proc/sys. -EINVAL. */

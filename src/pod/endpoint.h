@@ -39,6 +39,7 @@ struct hull_endpoint *hull_endpoint_writer(uv_loop_t *loop, int fd, const struct
 /* Writes what goes at once and queues a copy of the rest. on_written and on_broken may run inside. The caller bounds what it queues. */
 void hull_endpoint_write(struct hull_endpoint *ep, const uint8_t *bytes, size_t n);
 
+/* Bytes that the descriptor has not taken yet. */
 size_t hull_endpoint_queued(const struct hull_endpoint *ep);
 
 /* A writer to a socket: its peer reads the end of the stream. Others are left as they are. */

@@ -56,6 +56,7 @@ struct hull_stdio *hull_stdio_start_preserved(uv_loop_t *loop, struct hull_rpc_c
 					      const char *exec_id, unsigned index, struct hull_preserved_fd *fd,
 					      const struct hull_stdio_ops *ops, void *data);
 
+/* Whether on_flushed, or on_drained, was called. */
 bool hull_stdio_flushed(const struct hull_stdio *stdio);
 bool hull_stdio_drained(const struct hull_stdio *stdio);
 

@@ -37,6 +37,7 @@ struct hull_size {
 	unsigned vcpus;
 };
 
+/* What a container with these resources asks of its VM; NULL: none are named. */
 void hull_demand_of(const struct hull_oci_resources *resources, struct hull_demand *ret);
 
 /* Changes in `demand` what `resources`, an update, names. */
@@ -54,6 +55,7 @@ int hull_pod_size_parse(const struct hull_oci_spec *spec, struct hull_pod_size *
  */
 int hull_pod_size_check_member(const struct hull_oci_spec *spec, const struct hull_pod_size *pod, struct hull_error *err);
 
+/* The size of a VM whose `n` containers ask for `demands`: what is configured for the guest itself, and the sum of theirs. */
 struct hull_size hull_size_sum(const struct hull_config *config, const struct hull_pod_size *pod, const struct hull_demand *demands,
 			       size_t n);
 

@@ -46,6 +46,7 @@ struct hull_state {
 	struct hull_hostgroup group;   /* on the host; n = 0: none */
 };
 
+/* "creating", "created", …, as in state.json and `hull state`. Parsing: 0 or -EINVAL. */
 const char *hull_status_name(enum hull_status status);
 int hull_status_parse(const char *name, enum hull_status *ret);
 

@@ -54,6 +54,7 @@ struct hull_vm_events {
 int hull_vm_acquire(uv_loop_t *loop, const struct hull_vm_request *request, const struct hull_vm_events *events,
 		    void *data, struct hull_vm **ret, struct hull_error *err);
 
+/* Parts of the VM, which stay its own. */
 struct hull_rpc_client *hull_vm_agent(struct hull_vm *vm);
 struct hull_share *hull_vm_share(struct hull_vm *vm);
 const struct hull_vm_facts *hull_vm_facts(const struct hull_vm *vm);

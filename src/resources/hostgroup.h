@@ -48,6 +48,7 @@ int hull_hostgroup_find_own(const char *mountinfo, const char *self_cgroup, stru
 
 /* ---- systemd.c */
 
+/* Whether systemd is the host's init. */
 bool hull_hostgroup_systemd_runs(void);
 
 /*

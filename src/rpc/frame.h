@@ -37,6 +37,7 @@ struct hull_frame_header {
 	uint8_t flags;
 };
 
+/* Writes the header as it goes over the wire. */
 void hull_frame_encode(const struct hull_frame_header *h, uint8_t out[static HULL_FRAME_HEADER_BYTES]);
 
 /*

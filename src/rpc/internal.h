@@ -68,6 +68,7 @@ struct hull_table {
 	size_t count;
 };
 
+/* The table does not own its entries. An id is there once. */
 void hull_table_add(struct hull_table *table, struct hull_entry *entry, uint32_t id);
 struct hull_entry *hull_table_find(const struct hull_table *table, uint32_t id);
 /* Takes the entry out of its table, if it is in one. */
@@ -165,6 +166,7 @@ int hull_chan_send(struct hull_chan *chan, struct hull_out *out, enum hull_prior
 void hull_chan_flush(struct hull_chan *chan);
 void hull_chan_write_free(struct hull_chan *chan);
 
+/* A frame to be sent: the header, and room for its payload of h->length bytes. */
 struct hull_out *hull_out_new(const struct hull_frame_header *h);
 /* Attaches duplicates of the descriptors. 0, -E2BIG, -errno. */
 int hull_out_set_fds(struct hull_out *out, const int *fds, size_t n);

@@ -76,6 +76,7 @@ struct hull_rpc_client *hull_rpc_client_new(uv_loop_t *loop, int fd, const struc
 /* Fails what is open with CANCELLED (callbacks run inside this call), closes the fd, frees. NULL is fine. */
 void hull_rpc_client_free(struct hull_rpc_client *client);
 
+/* Whether calls can still be answered: the connection has not ended. */
 bool hull_rpc_client_alive(const struct hull_rpc_client *client);
 
 /* `response` is NULL unless status->code is HULL_RPC_OK; it is freed after the callback. */
@@ -203,6 +204,7 @@ int hull_rpc_server_listen(struct hull_rpc_server *server, int listen_fd);
  */
 struct hull_rpc_conn *hull_rpc_server_add(struct hull_rpc_server *server, int fd);
 
+/* A pointer of the user's, for on_disconnect and the handlers. */
 void hull_rpc_conn_set_data(struct hull_rpc_conn *conn, void *data);
 void *hull_rpc_conn_data(const struct hull_rpc_conn *conn);
 /* True when everything queued for this peer has been written. */
@@ -221,6 +223,7 @@ void hull_rpc_fail_error(struct hull_rpc_request *request, const struct hull_err
 /* Tells when the caller is gone or its deadline passed before the answer; the request must still be answered (the answer is dropped). */
 void hull_rpc_request_on_cancel(struct hull_rpc_request *request, void (*fn)(void *data), void *data);
 
+/* The connection that the request came over. */
 struct hull_rpc_conn *hull_rpc_request_conn(const struct hull_rpc_request *request);
 
 /*

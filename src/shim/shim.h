@@ -102,6 +102,7 @@ void shim_check_idle(struct shim *shim);
 
 /* ---- start.c, cleanup.c, info.c: the other actions */
 
+/* 0, or an error for standard error and exit code 1. */
 int shim_start(const struct shim_args *args, struct hull_error *err);
 int shim_cleanup(const struct shim_args *args, struct hull_error *err);
 int shim_info(struct hull_error *err);
@@ -113,6 +114,7 @@ extern const size_t shim_n_services;
 
 /* ---- task.c */
 
+/* NULL: no such task. A new one is in the list; a task of that id is not. */
 struct shim_task *shim_task_find(struct shim *shim, const char *id);
 struct shim_task *shim_task_new(struct shim *shim, const char *id, const char *bundle);
 /* Takes it out of the list and frees it. */
