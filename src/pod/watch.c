@@ -47,5 +47,5 @@ void hull_pod_watch_volumes(struct hull_pod *pod)
 	struct hull_error err = HULL_ERROR_INIT;
 	if (pod->config->watch_directories > 0 &&
 	    hull_share_watch(hull_vm_share(pod->vm), pod->loop, pod->config->watch_directories, on_changes, pod, &err) < 0)
-		hull_log_info("inotify: changes on the host wake nobody in the guest: %s", err.message);
+		hull_log_warning("inotify: changes on the host wake nobody in the guest: %s", err.message);
 }

@@ -250,6 +250,9 @@ int hull_volume_watch_new(uv_loop_t *loop, unsigned directories_max, pid_t virti
 			  struct hull_volume_watch **ret, struct hull_error *err)
 {
 	int fd = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_FID | FAN_REPORT_DFID_NAME, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == EMFILE)
+		return hull_error_set(err, EMFILE, "no fanotify group is left, of which each pod with volumes takes one: raise "
+				      "fs.fanotify.max_user_groups (sysctl)");
 	if (fd < 0)
 		return hull_error_errno(err, errno, "fanotify_init");
 	struct hull_volume_watch *watch = hull_new(struct hull_volume_watch, 1);

@@ -44,6 +44,18 @@ tuned() {
 	[ -n "$lists" ] || [ "$(grep -c '^1000 writes listed: Permission denied' <<<"$output")" -eq 4 ]
 }
 
+@test "files: without a name they are refused on the share, where programs fall back, and work on disks and in memory" {
+	build_posix
+	volume "$WORK/vol" /vol
+	truncate -s 16M "$WORK/disk"
+	mkfs.ext4 -q "$WORK/disk"
+	config '.mounts += [{type: "ext4", source: $d, destination: "/disk"}, {type: "tmpfs", source: "tmpfs", destination: "/mem"}]' --arg d "$WORK/disk"
+	args sh -ec 'mkdir -p /tmp; for d in /tmp /vol /disk /mem /dev/shm; do /posix tmpfile $d; done'
+	run hull run --bundle "$BUNDLE" "$ID"
+	[ "$status" -eq 0 ]
+	[ "$output" = $'/tmp: Operation not supported\n/vol: Operation not supported\n/disk: ok\n/mem: ok\n/dev/shm: ok' ]
+}
+
 @test "files: more than virtiofsd has descriptors for" {
 	build_posix
 	volume "$WORK/vol" /vol
@@ -297,6 +309,12 @@ SH
 	run hull run --bundle "$BUNDLE" "$ID"
 	[ "${lines[0]}" = "2 huge pages: ok" ]
 	[[ "${lines[1]}" == "3 huge pages: Cannot allocate memory" ]]
+	# A size that the guest does not have.
+	config '.mounts[-1].options = ["pagesize=16M"]'
+	run hull run --bundle "$BUNDLE" "$ID"
+	[ "$status" -ne 0 ]
+	echo "$output"
+	[[ "$output" == *"/huge"* ]]
 }
 
 # ---- limits

@@ -415,6 +415,12 @@ int main(int argc, char **argv)
 		say(argv[1], flock(open(argv[2], O_RDWR | O_CREAT, 0644), LOCK_EX | LOCK_NB));
 		return argv[1][0] == 'l' ? pause() : 0;
 	}
+	if (argc > 2 && strcmp(argv[1], "tmpfile") == 0) {
+		say(argv[2], open(argv[2], O_TMPFILE | O_RDWR, 0600));
+		/* What programs do then. */
+		FILE *f = chdir(argv[2]) == 0 ? tmpfile() : NULL;
+		return f && fputs("x", f) >= 0 && fclose(f) == 0 ? 0 : 1;
+	}
 	if (argc > 2 && strcmp(argv[1], "huge") == 0) {
 		size_t size = (size_t)atoi(argv[2]) << 21;
 		char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, open("/huge/file", O_RDWR | O_CREAT, 0600), 0);

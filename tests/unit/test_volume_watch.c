@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +24,8 @@
 
 #define DEADLINE_MS 10000
 #define DIRECTORIES_MAX 16
+/* More than that are not taken only to see them run out. */
+#define GROUPS_MAX 512
 
 static struct fx {
 	uv_loop_t loop;
@@ -147,10 +150,32 @@ static void test_links_are_not_followed(void **state)
 	hull_rmtree(AT_FDCWD, outside);
 }
 
+/* For a moment: pods that other processes start right now would do without. */
+static void test_no_group_left(void **state)
+{
+	struct hull_error err = HULL_ERROR_INIT;
+	struct hull_volume_watch *watch = NULL;
+	uv_loop_t loop;
+	int fds[GROUPS_MAX], n = 0;
+	(void)state;
+	uv_loop_init(&loop);
+	while (n < GROUPS_MAX && (fds[n] = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC, O_RDONLY)) >= 0)
+		n++;
+	int last = errno, r = n < GROUPS_MAX ? hull_volume_watch_new(&loop, DIRECTORIES_MAX, 1, on_changes, NULL, &watch, &err) : 0;
+	while (n > 0)
+		close(fds[--n]);
+	if (r == 0 || last != EMFILE)
+		skip();
+	assert_int_equal(r, -EMFILE);
+	assert_non_null(strstr(err.message, "fs.fanotify.max_user_groups"));
+	uv_loop_close(&loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_changes_arrive, setup, teardown),
+		cmocka_unit_test(test_no_group_left),
 		cmocka_unit_test_setup_teardown(test_queue_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_links_are_not_followed, setup, teardown),
 	};
