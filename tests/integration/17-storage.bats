@@ -63,6 +63,7 @@ tuned() {
 	args sh -c 'cd /vol && /posix many 10000 && /posix deep 200'
 	ulimit -n 4000
 	run hull run --bundle "$BUNDLE" "$ID"
+	echo "$output"
 	[ "$output" = $'10000 files, 10000 seen, 0 bad, rmdir 0\nat the bottom: ok\n200 down and up' ]
 }
 
@@ -189,8 +190,10 @@ publish() {
 	build_posix
 	echo one >"$WORK/vol/file"
 	volume "$WORK/vol" /vol
-	args sh -c 'exec 3</vol/file; ls /vol; read a <&3; echo $a; echo ready
-		while [ ! -e /vol/more ]; do sleep 0.1; done; read b <&3; echo $b; wc -c </vol/file; ls /vol; cat /vol/swapped'
+	# Where no event tells the guest, attributes are trusted for a second.
+	tuned && patience=0 || patience=2
+	args sh -c "exec 3</vol/file; ls /vol; read a <&3; echo \$a; echo ready
+		while [ ! -e /vol/more ]; do sleep 0.1; done; sleep $patience;"'read b <&3; echo $b; wc -c </vol/file; ls /vol; cat /vol/swapped'
 	hull run --bundle "$BUNDLE" "$ID" </dev/null >"$WORK/out" 2>&1 3>&- &
 	pid=$!
 	eventually 60 grep -qx ready "$WORK/out"
