@@ -363,11 +363,17 @@ static int run_inside_hooks(void *data, struct hull_error *err)
 			      c->bundle.rootfs, err);
 }
 
+static int join_group(void *data, struct hull_error *err)
+{
+	const struct creation *c = data;
+	return c->options->foreground ? 0 : hull_group_add(c->state, getpid(), err);
+}
+
 /* In the foreground this process stands for the container itself; hooks still need namespaces like the container's. */
 static int start_standin(struct creation *c, struct hull_error *err)
 {
 	const struct hull_oci_spec *spec = c->bundle.spec;
-	const struct hull_launch_inside inside = { run_inside_hooks, c };
+	const struct hull_launch_inside inside = { join_group, run_inside_hooks, c };
 	c->standin_pid = getpid();
 	if (c->options->foreground && spec->prestart.n + spec->create_runtime.n + spec->create_container.n == 0)
 		return 0;
@@ -376,10 +382,9 @@ static int start_standin(struct creation *c, struct hull_error *err)
 	int r = hull_mirror_prepare(&c->bundle, c->netns, &c->mirror, err);
 	if (r == 0)
 		r = hull_launch_standin(c->sockets[1], c->terminal, title, c->mirror, &inside, &c->standin, err);
-	if (r < 0 || c->options->foreground)
-		return r;
-	c->standin_pid = c->standin.pid;
-	return hull_group_add(c->state, c->standin_pid, err);
+	if (r == 0 && !c->options->foreground)
+		c->standin_pid = c->standin.pid;
+	return r;
 }
 
 /* A supervisor that could not even begin has said why in its log. */

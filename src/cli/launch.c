@@ -164,13 +164,19 @@ static void exec_standin(const struct newborn *n, struct hull_error *err)
 /* In the child. Ends when `orders` does. */
 static _Noreturn void become_standin(const struct newborn *n, int orders, int report)
 {
-	int entered = n->mirror ? hull_mirror_enter(n->mirror) : 0;
+	struct hull_error early = HULL_ERROR_INIT;
+	int entered = n->inside && n->inside->join ? n->inside->join(n->inside->data, &early) : 0;
 	char order;
 
+	if (entered == 0 && n->mirror) {
+		entered = hull_mirror_enter(n->mirror);
+		if (entered < 0)
+			hull_error_errno(&early, entered, "enter the container's namespaces");
+	}
 	to_null();
 	while (read(orders, &order, 1) == 1) {
-		struct hull_error err = HULL_ERROR_INIT;
-		int r = entered < 0 ? hull_error_errno(&err, entered, "enter the container's namespaces") : obey(n, order, &err);
+		struct hull_error err = early;
+		int r = entered < 0 ? entered : obey(n, order, &err);
 		if (r == 0 && order == ORDER_RELEASE)
 			exec_standin(n, &err);
 		(void)!write(report, &err, sizeof(err));

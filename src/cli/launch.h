@@ -23,10 +23,12 @@ struct hull_standin {
 #define HULL_STANDIN_INIT { .pid = 0, .go_fd = -1, .report_fd = -1 }
 
 /*
- * What runs in the process that becomes the stand-in: its namespaces are the container's, its root is still the host's. What it
- * changes in memory is lost, its error is passed on. Every wait in it has a deadline.
+ * What runs in the process that becomes the stand-in. What it changes in memory is lost, its error is passed on. Every wait in it has a
+ * deadline. `join` (or NULL) is the first that it does, beside what `hull` does meanwhile: moving into control groups takes the kernel
+ * some milliseconds. `fn` runs when ordered: its namespaces are the container's then, its root is still the host's.
  */
 struct hull_launch_inside {
+	int (*join)(void *data, struct hull_error *err);
 	int (*fn)(void *data, struct hull_error *err);
 	void *data;
 };

@@ -14,6 +14,8 @@
 #define OVERHEAD_PART 128
 /* Translated code (qemu_args.c: 256 MiB at most) and what QEMU keeps about it. */
 #define OVERHEAD_TCG_BYTES (384 * MIB)
+/* The least that cpu.shares takes. */
+#define SHARES_OF_NOTHING 2
 
 /* Of a VM that has, or is about to have, so much memory. */
 static struct hull_hostgroup_vm needs(const struct hull_pod *pod, uint64_t memory_bytes)
@@ -28,13 +30,24 @@ static struct hull_hostgroup_vm needs(const struct hull_pod *pod, uint64_t memor
 	};
 }
 
+/*
+ * A pause container's shares say that it wants nothing. Its group has the whole pod's VM, which would starve with them: its weight is the pod's
+ * group's, where the engine makes one. Source: containerd, internal/cri/server/podsandbox, defaultSandboxCPUshares.
+ */
+static bool wants_nothing(const struct hull_container *c, const struct hull_oci_resources *resources)
+{
+	return c->role == HULL_ROLE_SANDBOX && resources->has_cpu_shares && resources->cpu_shares <= SHARES_OF_NOTHING;
+}
+
 int hull_container_limit_host(struct hull_container *c, const struct hull_oci_resources *resources, struct hull_error *err)
 {
+	struct hull_oci_resources asked = *resources;
 	/* It has nothing but its stand-in on the host. */
 	if (c->role == HULL_ROLE_MEMBER)
 		return hull_group_check_member(resources, err);
 	const struct hull_hostgroup_vm vm = needs(c->pod, 0);
-	int r = hull_hostgroup_limit(&c->state->group, resources, &vm, err);
+	asked.has_cpu_shares = resources->has_cpu_shares && !wants_nothing(c, resources);
+	int r = hull_hostgroup_limit(&c->state->group, &asked, &vm, err);
 	if (r == 0 && resources->has_memory_limit && resources->memory_limit != 0)
 		c->host_memory_limited = resources->memory_limit > 0;
 	return r;

@@ -236,8 +236,10 @@ in_group() {
 
 @test "cgroupsPath: a member of a pod has its stand-in there, and no limit that only the pod can keep" {
 	local top="/hull-bats-$$"
-	config '.linux.cgroupsPath = $p + "/pause" | .annotations = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": $id}' --arg p "$top" --arg id "$ID"
+	config '.linux.cgroupsPath = $p + "/pause" | .annotations = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": $id} | .linux.resources.cpu = {shares: 2}' --arg p "$top" --arg id "$ID"
 	start_sleeper
+	# A pause that wants nothing does not speak for the pod's VM.
+	[ "$(cat "$(group cpu "$top/pause")"/cpu.{shares,weight} 2>/dev/null)" = "$([ -d /sys/fs/cgroup/memory ] && echo 1024 || echo 100)" ]
 	config '.linux.cgroupsPath = $p + "/member" | .annotations["io.kubernetes.cri.container-type"] = "container" | .linux.resources.memory = {limit: 33554432}' --arg p "$top"
 	start_sleeper "$ID-m"
 	[ "$(cat "$(group memory "$top/member")/cgroup.procs")" = "$(pid_of "$ID-m" .standIn)" ]
