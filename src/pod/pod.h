@@ -175,13 +175,26 @@ int hull_pod_limit_share(struct hull_pod *pod, struct hull_error *err);
 /* Tells the guest from now on what the host changes in volumes. A guest or a host that cannot is logged once. */
 void hull_pod_watch_volumes(struct hull_pod *pod);
 
-/* ---- container.c */
+/* ---- container_create.c */
 
 /* Creates the object, takes the descriptors in `fds` that belong to it. The request is answered later. */
 void hull_container_create(struct hull_pod *pod, struct hull_rpc_request *request,
 			   const Hull__Pod__V1__CreateRequest *message);
+/* Asks for a VM that is large enough for the container, which goes on or fails then. */
+void hull_container_fit(struct hull_container *c);
 /* The VM is up: asks the agent for the container. */
 void hull_container_continue(struct hull_container *c);
+
+/* ---- localise.c */
+
+/*
+ * Makes c->spec_json and c->seccomp of the request's config.json: sources of bind mounts are `volumes`, their places in the guest, in the order
+ * of the request's mounts; joined namespaces are containers'. Hooks of the host stay here.
+ */
+int hull_container_localise(struct hull_container *c, const Hull__Pod__V1__CreateRequest *m, char *const *volumes, struct hull_error *err);
+
+/* ---- container.c */
+
 /* Answers the pending Create with an error and removes every trace. */
 void hull_container_fail(struct hull_container *c, const struct hull_error *err);
 void hull_container_set_status(struct hull_container *c, enum hull_status status);
@@ -189,6 +202,8 @@ void hull_container_set_status(struct hull_container *c, enum hull_status status
 void hull_container_process_over(struct hull_container *c, struct hull_process *p);
 /* Removes a stopped container from agent, share and list. Its pending Delete is answered when its disks are free again. */
 void hull_container_remove(struct hull_container *c);
+/* Whether a container of that name is still to be taken out of the guest. */
+bool hull_container_is_departing(const struct hull_pod *pod, const char *id);
 /* The last disk of a container that was removed is unplugged, or never will be. */
 void hull_container_disks_free(struct hull_pod *pod, const char *id);
 /* The VM is gone, and with it what was still to be taken out of it. */
