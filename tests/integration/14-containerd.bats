@@ -376,14 +376,14 @@ make_shim() {
 	run_c -d --null-io --runtime "$CD/shim" $IMAGE "$C" sleep 3600
 	ctr task exec --exec-id e "$C" true
 	ctr task kill -s KILL "$C"
-	eventually 10 is_task "$C" STOPPED
-	# It waits for containerd, too.
+	# A process for each event takes its time.
+	eventually 60 eval '[ "$(topics "$CD/events" "$C" | grep -c exit)" -eq 2 ]'
 	containerd_stop
 	kill "$EVENTS" || true
 	containerd_start
 	watch_events "$CD/events2"
 	ctr task rm "$C" || true
-	eventually 15 eval 'topics "$CD/events2" "$C" | grep -q delete'
+	eventually 60 eval 'topics "$CD/events2" "$C" | grep -q delete'
 	kill "$EVENTS"
 	[ "$(cat "$CD/events" "$CD/events2" >"$CD/both"; topics "$CD/both" "$C" | paste -sd' ')" = "/tasks/create /tasks/start /tasks/exec-added /tasks/exec-started /tasks/exit /tasks/exit /tasks/delete" ]
 }
