@@ -58,10 +58,13 @@ int hull_bandwidth_parse(const char *text, uint64_t *ret_bps);
 /* All of the host's memory; 0: not known. */
 uint64_t hull_host_memory_bytes(void);
 
+/* The kernel that guest/build-tuned-kernel makes. */
+#define HULL_GUEST_TUNED "tuned"
+
 /* A guest to boot: files, command line and the words of their version files. */
 struct hull_guest {
 	char *kernel, *initrd, *cmdline;
-	char *flavour;                 /* "tuned", "debian" or "configured" */
+	char *flavour;                 /* HULL_GUEST_TUNED, "debian" or "configured" */
 	char *version;
 };
 

@@ -224,6 +224,8 @@ void hull_container_process_over(struct hull_container *c, struct hull_process *
 {
 	struct hull_pod *pod = c->pod;
 	if (p == c->init) {
+		hull_log_info("container %s has ended: status %d, signal %d%s%s", c->id, p->exit.code, p->exit.signal, p->exit.lost ? ": " : "",
+			      p->exit.lost ? p->exit.lost : "");
 		if (c->create)
 			over_too_early(c);
 		hull_oom_over(c, p->exit.oom_kills);

@@ -70,7 +70,8 @@ static void on_created(void *data, const struct hull_rpc_status *status, const P
 	struct hull_error err = HULL_ERROR_INIT;
 
 	c->creating = NULL;
-	if (status->code == HULL_RPC_CANCELLED)
+	/* A lost connection ends the pod in a moment and tells whoever waits for this container, with a better reason. */
+	if (status->code == HULL_RPC_CANCELLED || status->code == HULL_RPC_UNAVAILABLE)
 		return;
 	if (status->code != HULL_RPC_OK) {
 		hull_error_set(&err, hull_rpc_code_to_errno(status->code), "%s", status->message);

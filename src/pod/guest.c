@@ -63,7 +63,7 @@ int hull_guest_choose(const struct hull_config *config, enum hull_accel accel, s
 		g.initrd = hull_strdup(config->initrd);
 		g.flavour = hull_strdup("configured");
 		g.version = hull_strdup(kernel);
-	} else if (!take_installed(&g, "tuned", "vmlinux-hull", "initramfs-hull.img", "version-hull") &&
+	} else if (!take_installed(&g, HULL_GUEST_TUNED, "vmlinux-hull", "initramfs-hull.img", "version-hull") &&
 		   !take_installed(&g, "debian", "vmlinuz-debian", "initramfs-debian.img", "version-debian")) {
 		_cleanup_free_ char *where = hull_path_data("");
 		return hull_error_set(err, ENOENT, "no guest kernel in %s: run `make guest install` in Hull's source tree", where);

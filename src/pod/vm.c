@@ -209,6 +209,7 @@ static int start_vmm(struct hull_vm *vm, const struct hull_vm_request *rq, int *
 		.kernel_path = guest.kernel,
 		.initrd_path = guest.initrd,
 		.kernel_cmdline = guest.cmdline,
+		.kernel_rewrites_itself = strcmp(guest.flavour, HULL_GUEST_TUNED) != 0,
 		.accel = vm->facts.accel,
 		.memory_bytes = vm->facts.memory_bytes,
 		.memory_max_bytes = vm->facts.memory_max_bytes,

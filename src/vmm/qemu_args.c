@@ -87,8 +87,10 @@ static void add_machine(const struct hull_vm_config *c, const struct hull_qemu_h
 		hull_strv_add(args, "-cpu");
 		hull_strv_addf(args, "host%s", host->no_arch_capabilities ? ",arch-capabilities=off" : "");
 	} else {
+		/* A vCPU may go on with text that another has rewritten meanwhile: docs/adr/0015. */
+		bool take_turns = c->kernel_rewrites_itself && c->vcpus_max > 1;
 		hull_strv_add(args, "-accel");
-		hull_strv_addf(args, "tcg,thread=multi,tb-size=%d", TCG_BUFFER_MIB);
+		hull_strv_addf(args, "tcg,thread=%s,tb-size=%d", take_turns ? "single" : "multi", TCG_BUFFER_MIB);
 		add(args, "-cpu", "max,erms=off,fsrm=off");
 	}
 	hull_strv_add(args, "-smp");

@@ -42,6 +42,7 @@ struct hull_vm_config {
 	const char *initrd_path;
 	const char *kernel_cmdline;
 	enum hull_accel accel;         /* never AUTO: resolved by hull_accel_choose() before */
+	bool kernel_rewrites_itself;   /* by static keys and the like: docs/adr/0015 */
 	uint64_t memory_bytes;         /* multiple of 2 MiB */
 	uint64_t memory_max_bytes;     /* for hot-plug; = memory_bytes when none is wanted */
 	unsigned vcpus;

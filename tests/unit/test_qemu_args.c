@@ -66,6 +66,12 @@ static void test_basic(void **state)
 	has(text, "\n/usr/bin/qemu-system-x86_64\n-nodefaults\n-no-user-config\n");
 	has(text, "\n-machine\nq35,memory-backend=mem,");
 	has(text, "\n-accel\ntcg,thread=multi,tb-size=");
+	config.kernel_rewrites_itself = true;
+	has(args(&config, NULL), "\n-accel\ntcg,thread=multi,tb-size=");
+	config.vcpus_max = 2;
+	has(args(&config, NULL), "\n-accel\ntcg,thread=single,tb-size=");
+	config = basic();
+	text = args(&config, NULL);
 	has(text, "\n-cpu\nmax,");
 	has(text, "\n-smp\n1,sockets=1,cores=1,threads=1,maxcpus=1\n");
 	has(text, "\nmemory-backend-memfd,id=mem,size=268435456,share=on\n");
