@@ -17,6 +17,7 @@ struct inodes {
 	int fd;                        /* /proc/sys/fs/inode-nr */
 	uint64_t max;
 	uint64_t limit;                /* let go when there are more */
+	uint64_t fewest;               /* since that was done last */
 	unsigned interval_ms;
 	struct hull_alarm *alarm;
 };
@@ -47,15 +48,15 @@ static void let_go(void)
 static void on_alarm(void *data)
 {
 	struct inodes *inodes = data;
-	uint64_t n = count(inodes->fd), half = inodes->max / 2;
+	uint64_t n = count(inodes->fd), half = inodes->max / 2, step = inodes->max / 8;
 
-	/* What is in use stays: then the next try waits until there are notably more. */
-	if (n > inodes->limit) {
+	/* What is in use, or not the share's, stays: the next try waits until there are notably more than that. */
+	bool many = n > inodes->limit;
+	if (many)
 		let_go();
-		inodes->limit = n + inodes->max / 8;
-	} else if (n < half) {
-		inodes->limit = half;
-	}
+	if (many || n < inodes->fewest)
+		inodes->fewest = n;
+	inodes->limit = inodes->fewest + step > half ? inodes->fewest + step : half;
 	hull_alarm_set(inodes->alarm, inodes->interval_ms);
 }
 
@@ -68,6 +69,7 @@ void hull_inodes_watch(struct hull_agent *agent, uint64_t max)
 	inodes->fd = fd;
 	inodes->max = max;
 	inodes->limit = max / 2;
+	inodes->fewest = UINT64_MAX / 2;
 	uint64_t interval_ms = max / 2 / FILES_PER_MS / 2;
 	inodes->interval_ms = interval_ms < INTERVAL_MIN_MS ? INTERVAL_MIN_MS :
 			      interval_ms > INTERVAL_MAX_MS ? INTERVAL_MAX_MS : (unsigned)interval_ms;
