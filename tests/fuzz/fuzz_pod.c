@@ -45,19 +45,18 @@ static void annotations(const uint8_t *data, size_t size)
 	struct hull_error err = HULL_ERROR_INIT;
 	struct hull_oci_spec *spec = NULL;
 	struct hull_pod_size pod = { 0 };
-	struct hull_io_limits io = { 0 };
+	struct hull_pod_io io = { 0 };
 	struct hull_net_limits net = { 0 };
 	const struct hull_config config = { 0 };
 	enum hull_role role;
 	_cleanup_free_ char *pod_id = NULL;
-	bool found;
 
 	if (hull_oci_spec_parse((const char *)data, size, &spec, &err) < 0)
 		return;
 	if (hull_role_find(spec, "ns.id", &role, &pod_id, &err) == 0)
 		require(pod_id && *pod_id);
 	(void)hull_pod_size_parse(spec, &pod, &err);
-	(void)hull_io_limits_parse(spec, &io, &found, &err);
+	(void)hull_pod_io_parse(spec, &io, &err);
 	(void)hull_network_limits(&config, spec, &net, &err);
 	hull_oci_spec_free(spec);
 }
