@@ -20,7 +20,7 @@
 #define MILESTONES_MAX 24
 #define ONLINE_TIMEOUT_MS 20000
 /* A VM that ends breaks the agent's connection first; why it ended is known a moment later. */
-#define WHY_GRACE_MS 1000
+#define WHY_GRACE_MS 2000
 /* The same for virtiofsd, which ends by itself when its VM has, and whose own death is rarer. */
 #define WHY_SHARE_GRACE_MS 100
 /* The console's last bytes are on their way already. */
