@@ -71,7 +71,7 @@ static void on_created(void *data, const struct hull_rpc_status *status, const P
 
 	c->creating = NULL;
 	/* A lost connection ends the pod in a moment and tells whoever waits for this container, with a better reason. */
-	if (status->code == HULL_RPC_CANCELLED || status->code == HULL_RPC_UNAVAILABLE)
+	if (status->code == HULL_RPC_CANCELLED || (status->code == HULL_RPC_UNAVAILABLE && hull_rpc_client_is_lost(hull_vm_agent(c->pod->vm))))
 		return;
 	if (status->code != HULL_RPC_OK) {
 		hull_error_set(&err, hull_rpc_code_to_errno(status->code), "%s", status->message);

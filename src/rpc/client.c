@@ -216,6 +216,11 @@ int hull_rpc_call_sync(struct hull_rpc_client *client, const char *service, cons
 	return 0;
 }
 
+bool hull_rpc_client_is_lost(const struct hull_rpc_client *client)
+{
+	return client->chan->closed;
+}
+
 static void client_unref(struct hull_rpc_client *client)
 {
 	if (--client->refs > 0)

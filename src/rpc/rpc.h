@@ -73,6 +73,9 @@ struct hull_rpc_stream;                    /* one stream, of either side */
 struct hull_rpc_client *hull_rpc_client_new(uv_loop_t *loop, int fd, const struct hull_rpc_limits *limits,
 					    void (*on_close)(void *data, const char *reason), void *data);
 
+/* Whether the connection is lost: a call that ends with HULL_RPC_UNAVAILABLE otherwise has the peer's own word for it. */
+bool hull_rpc_client_is_lost(const struct hull_rpc_client *client);
+
 /* Fails what is open with CANCELLED (callbacks run inside this call), closes the fd, frees. NULL is fine. */
 void hull_rpc_client_free(struct hull_rpc_client *client);
 
